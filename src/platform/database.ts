@@ -1,0 +1,66 @@
+import { Kysely } from "kysely";
+import { PostgresJSDialect } from "kysely-postgres-js";
+import postgres from "postgres";
+import { messageOf } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+/** Where Postgres is: an address, or the parts of a private Unix socket (`host` is its folder). */
+export type ConnectionTarget =
+  | { url: string }
+  | { host: string; port: number; user: string; database: string; password?: string };
+
+export type Sql = postgres.Sql<{ int8: number }>;
+export type Transaction = postgres.TransactionSql<{ int8: number }>;
+/** Either: what a statement needs that may run inside a caller's transaction. */
+export type SqlRunner = Sql | Transaction;
+
+/** `sql` runs what stands written in a store; `kysely` builds the queries that are put together from parts. */
+export type Database = { sql: Sql; kysely: Kysely<object>; close(): Promise<void> };
+
+/**
+ * Opens a pool. Connections are made when needed and come back by themselves after Postgres was away; a query in
+ * flight then rejects, and its caller decides.
+ */
+export function connectDatabase(target: ConnectionTarget, options: { max: number; log: Log; name?: string }): Database {
+  const shared: postgres.Options<{ int8: postgres.PostgresType<number> }> = {
+    max: options.max,
+    idle_timeout: 60,
+    connect_timeout: 10,
+    backoff: (attempt) => Math.min(2, 0.05 * 2 ** attempt),
+    // Counters and sizes: all of ours stay far below 2^53.
+    types: {
+      int8: { to: 20, from: [20], serialize: (value: number) => String(value), parse: (text: string) => Number(text) },
+    },
+    connection: { application_name: options.name ?? "deltahook", timezone: "UTC" },
+    onnotice: (notice) => options.log.debug("postgres notice", { notice: messageOf(notice.message) }),
+  };
+  const sql = "url" in target ? postgres(target.url, shared) : postgres({ ...shared, ...target });
+  const kysely = new Kysely<object>({ dialect: new PostgresJSDialect({ postgres: sql as never }) });
+  return { sql, kysely, close: () => sql.end({ timeout: 5 }) };
+}
+
+/** The same place, as `pg` (inside graphile-worker) wants it. */
+export function connectionString(target: ConnectionTarget): string {
+  if ("url" in target) return target.url;
+  const password = target.password === undefined ? "" : `:${encodeURIComponent(target.password)}`;
+  return `postgres://${target.user}${password}@/${target.database}?host=${encodeURIComponent(target.host)}&port=${target.port}`;
+}
+
+/** Whether a statement failed only because Postgres is away or starting (so that it may be tried again). */
+export function isAway(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code !== "string") return false;
+  return AWAY.has(code) || code.startsWith("08") || code.startsWith("57P");
+}
+
+const AWAY = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_ENDED",
+  "CONNECTION_DESTROYED",
+  "CONNECT_TIMEOUT",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENOENT",
+  "EPIPE",
+  "ETIMEDOUT",
+]);

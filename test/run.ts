@@ -1,0 +1,115 @@
+/**
+ * The test command: type check, lint, floors, then every test file, one file after another since they share two cores
+ * and real Postgres servers. The first step that fails ends the run with exit code 1.
+ *
+ * `npm test -- outbound --bail` runs the files with `outbound` in their path, and hands `--bail` to `bun test`.
+ * `--checks-only` leaves the tests out.
+ */
+import { join } from "node:path";
+import { Glob } from "bun";
+import { floorFaults } from "./floors.ts";
+
+const ROOT = join(import.meta.dir, "..");
+const TEST_TIMEOUT_MS = 60_000;
+/** From the ground up, so that what fails first is nearest to the cause; browser and whole-program tests come last. */
+const ORDER = ["test", "platform", "vault", "identity", "plugins", "delivering", "watching", "views", "http", "cli"];
+
+type Counts = { passed: number; failed: number; skipped: number };
+
+const args = process.argv.slice(2);
+const checksOnly = args.includes("--checks-only");
+const patterns = args.filter((arg) => !arg.startsWith("-"));
+const flags = args.filter((arg) => arg.startsWith("-") && arg !== "--checks-only");
+
+const checked =
+  (await step("type check", () => tool("node_modules/typescript/bin/tsc", "--noEmit", "--project", "."))) &&
+  (await step("lint", () => tool("node_modules/@biomejs/biome/bin/biome", "check"))) &&
+  (await step("floors", checkFloors));
+
+if (checksOnly) process.exit(checked ? 0 : 1);
+
+let counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+const tested = checked && (await step("tests", runTests));
+const { passed, failed, skipped } = counts;
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+process.exit(tested ? 0 : 1);
+
+async function step(name: string, run: () => boolean | Promise<boolean>): Promise<boolean> {
+  console.log(`── ${name}`);
+  const startedAt = performance.now();
+  const ok = await run();
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  console.log(ok ? `── ${name}: ok, ${seconds} s\n` : `── ${name} FAILED after ${seconds} s`);
+  return ok;
+}
+
+/** Runs a package's script under this Bun, for machines that have no Node. */
+async function tool(script: string, ...toolArgs: string[]): Promise<boolean> {
+  const child = Bun.spawn([process.execPath, script, ...toolArgs], {
+    cwd: ROOT,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  return (await child.exited) === 0;
+}
+
+function checkFloors(): boolean {
+  const faults = floorFaults(ROOT);
+  for (const fault of faults) console.error(fault);
+  return faults.length === 0;
+}
+
+async function runTests(): Promise<boolean> {
+  const files = testFiles();
+  if (files.length === 0) {
+    console.error(`No test file has ${patterns.join(" or ") || ".test.ts"} in its path below test/.`);
+    return false;
+  }
+  const child = Bun.spawn(
+    [process.execPath, "test", "--no-orphans", `--timeout=${TEST_TIMEOUT_MS}`, ...flags, ...files],
+    {
+      cwd: ROOT,
+      env: process.stderr.isTTY ? { ...process.env, FORCE_COLOR: "1" } : process.env,
+      stdio: ["ignore", "inherit", "pipe"],
+    },
+  );
+  const summary = await showAndKeepEnd(child.stderr);
+  const exitCode = await child.exited;
+  counts = parseSummary(summary);
+  // A file that does not load, or a runner that dies, fails the run although no single test says so.
+  if (exitCode !== 0 && counts.failed === 0) counts.failed = 1;
+  return counts.failed === 0;
+}
+
+function testFiles(): string[] {
+  const all = [...new Glob("test/**/*.test.{ts,tsx}").scanSync({ cwd: ROOT })];
+  return all
+    .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern.replace(/^\.\//, ""))))
+    .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b))
+    .map((file) => `./${file}`);
+}
+
+function rank(file: string): number {
+  const folder = file.split("/").at(-2) === "test" ? "test" : (file.split("/")[1] ?? "");
+  const place = ORDER.indexOf(folder);
+  return place === -1 ? ORDER.length : place;
+}
+
+/** Passes what `bun test` says on to the terminal as it comes. @returns its end, which holds the summary. */
+async function showAndKeepEnd(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let end = "";
+  for await (const chunk of stream) {
+    process.stderr.write(chunk);
+    end = (end + decoder.decode(chunk, { stream: true })).slice(-4096);
+  }
+  return Bun.stripANSI(end);
+}
+
+/** Reads the closing lines of `bun test`: ` 12 pass`, ` 1 skip`, ` 1 todo`, ` 0 fail`, ` 1 error`. */
+function parseSummary(summary: string): Counts {
+  const count = (word: string): number => {
+    const lines = [...summary.matchAll(new RegExp(`^\\s*(\\d+) ${word}s?$`, "gm"))];
+    return Number(lines.at(-1)?.[1] ?? 0);
+  };
+  return { passed: count("pass"), failed: count("fail") + count("error"), skipped: count("skip") + count("todo") };
+}
