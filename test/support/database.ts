@@ -75,7 +75,7 @@ function sharedCluster(): Promise<ConnectionTarget & { host: string }> {
 }
 
 async function openCluster(): Promise<ConnectionTarget & { host: string }> {
-  const given = process.env["DELTAHOOK_TEST_POSTGRES"];
+  const given = process.env.DELTAHOOK_TEST_POSTGRES;
   if (given) return JSON.parse(given) as ConnectionTarget & { host: string };
   const { startEmbedded } = await import("../../src/platform/embedded.ts");
   const dataDir = mkdtempSync(join(tmpdir(), "deltahook-test-"));
