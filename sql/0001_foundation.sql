@@ -67,6 +67,32 @@ begin
   return cardinality(keys);
 end $$;
 
+-- Which jobs there are, for the sweep that looks for lost ones.
+create view deltahook.job_keys as select key from deltahook_queue._private_jobs where key is not null;
+
+-- Frees what pools without a living row still hold: crashed ones, and zombies that locked once more. A lock younger
+-- than 5 s may belong to a pool that is only just being announced.
+create function deltahook.free_dead_locks(dead_after interval) returns text[] language plpgsql as $$
+declare
+  dead text[];
+begin
+  select array_agg(distinct job.locked_by) into dead
+  from deltahook_queue._private_jobs job
+  where job.locked_at < now() - interval '5 seconds'
+    and not exists (select from deltahook.nodes node
+                    where node.pool_id = job.locked_by and node.beat_at > now() - dead_after);
+  if dead is not null then
+    perform deltahook_queue.force_unlock_workers(dead);
+  end if;
+  return coalesce(dead, '{}');
+end $$;
+
+-- Frees what one pool still holds, when its node knows that the pool has ended.
+create function deltahook.free_pool(pool_id text) returns void language plpgsql as $$
+begin
+  perform deltahook_queue.force_unlock_workers(array[pool_id]);
+end $$;
+
 -- One row per worker pool, beating on the database's clock; a pool without a beat for 20 s is given up.
 create table deltahook.nodes (
   pool_id text primary key,
@@ -348,13 +374,16 @@ create table deltahook.deliveries (
   last_status smallint,
   state text not null default 'pending' check (state in ('pending', 'delivered', 'dead', 'cancelled')),
   parked boolean not null default false,
+  probe boolean not null default false, -- the next try asks whether a failing endpoint is back
   last_error text,
   operation_id uuid,
   check ((state = 'pending') = (finished_at is null)),
   check (state <> 'pending' or parked or due_at is not null),
   check (not parked or (state = 'pending' and job is null))
 ) partition by range (id);
-create index deliveries_due on deltahook.deliveries (due_at) where state = 'pending' and not parked;
+create index deliveries_due on deltahook.deliveries (due_at) where state = 'pending' and not parked and job is null;
+-- The head of each ordered endpoint's line.
+create index deliveries_head on deltahook.deliveries (endpoint_id) where state = 'pending' and not parked and seq is not null;
 create index deliveries_parked on deltahook.deliveries (endpoint_id, seq, id) where parked;
 create index deliveries_event on deltahook.deliveries (event_id);
 create index deliveries_endpoint on deltahook.deliveries (endpoint_id, id);

@@ -64,3 +64,18 @@ const AWAY = new Set([
   "EPIPE",
   "ETIMEDOUT",
 ]);
+
+/**
+ * Runs `work`, again and again while Postgres is away, until it succeeds, fails for another reason, or `signal` ends
+ * the wait. For what must not be lost: a try that was made has to be written down.
+ */
+export async function persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isAway(error) || signal.aborted) throw error;
+      await Bun.sleep(Math.min(1_000, 50 * 2 ** tries));
+    }
+  }
+}

@@ -16,7 +16,7 @@ export function findJsonFault(text: string): JsonFault {
   for (let at = skip(SPACE, text, 0); at < text.length; at = skip(SPACE, text, at)) {
     const char = text.charAt(at);
     const closer = open.at(-1);
-    const isKey = next === "key" || (next === "first" && closer === "}");
+    const isKey: boolean = next === "key" || (next === "first" && closer === "}");
     if (char === closer && (next === "first" || next === "after")) {
       open.pop();
       next = "after";

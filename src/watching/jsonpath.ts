@@ -1,7 +1,7 @@
 import { JSONPathEnvironment, JSONPathError, JSONPathQuery, jsonpath } from "json-p3";
 import { JSONPath as Plus } from "jsonpath-plus";
 import { ExactNumber, type Json, JsonError, MAX_JSON_DEPTH } from "../platform/json.ts";
-import { makeFiltersExact, searchFunction } from "./jsonpath_filters.ts";
+import { lengthFunction, makeFiltersExact, searchFunction } from "./jsonpath_filters.ts";
 
 /** `rfc9535` is the default; `plus` adds JSONPath-Plus's parent `^`, names `~` and type selectors, without filters. */
 export type PathDialect = "rfc9535" | "plus";
@@ -42,6 +42,7 @@ export function isPathFault(path: CompiledPath | PathFault): path is PathFault {
 const environment = new JSONPathEnvironment({ maxRecursionDepth: MAX_JSON_DEPTH + 2 });
 environment.functionRegister.set("match", searchFunction("whole"));
 environment.functionRegister.set("search", searchFunction("anywhere"));
+environment.functionRegister.set("length", lengthFunction);
 
 function compileStandard(text: string): CompiledPath | PathFault {
   try {
@@ -74,4 +75,97 @@ function standardPath(text: string, query: JSONPathQuery): CompiledPath {
       })),
     list: listOf(query),
   };
+}
+
+/** Names and indices of a singular query (RFC 9535, section 2.3.5.1), which is followed without building nodes. */
+function singularSteps(query: JSONPathQuery): readonly (string | number)[] | null {
+  if (!query.singularQuery()) return null;
+  return query.segments.map(({ selectors: [selector] }) => {
+    if (selector instanceof jsonpath.selectors.NameSelector) return selector.name;
+    if (selector instanceof jsonpath.selectors.IndexSelector) return selector.index;
+    throw new TypeError(`a singular query holds names and indices only: ${query}`);
+  });
+}
+
+function follow(steps: readonly (string | number)[], document: Json): Json | undefined {
+  let value: Json = document;
+  for (const step of steps) {
+    if (typeof value !== "object" || value === null || value instanceof ExactNumber) return undefined;
+    const next: Json | undefined = Array.isArray(value) ? elementAt(value, step) : memberOf(value, step);
+    if (next === undefined) return undefined;
+    value = next;
+  }
+  return value;
+}
+
+function elementAt(list: Json[], step: string | number): Json | undefined {
+  return typeof step === "number" ? list.at(step) : undefined;
+}
+
+/** Own members only: `$.constructor` of `{}` is missing. */
+function memberOf(object: { [key: string]: Json }, step: string | number): Json | undefined {
+  return typeof step === "string" && Object.hasOwn(object, step) ? object[step] : undefined;
+}
+
+function* limited<T>(nodes: Iterable<T>): Generator<T> {
+  let count = 0;
+  for (const node of nodes) {
+    if (++count > MAX_MATCHES) throw new JsonError(`the path matches more than ${MAX_MATCHES} values`, null);
+    yield node;
+  }
+}
+
+function listOf(query: JSONPathQuery): CompiledPath | null {
+  const last = query.segments.at(-1);
+  if (!(last?.selectors.length === 1 && last.selectors[0] instanceof jsonpath.selectors.WildcardSelector)) return null;
+  const parent = new JSONPathQuery(environment, query.segments.slice(0, -1));
+  return parent.singularQuery() ? standardPath(String(parent), parent) : null;
+}
+
+/** Steps of JSONPath-Plus that can match several values: wildcard, descent, slice, union, type selector. */
+const PLURAL_STEP = /^(?:\*|\.\.|@.*|['"].*|.*,.*|-?\d*:.*)$/s;
+const EVAL_STEP = /^\??\(/;
+
+function compilePlus(text: string): CompiledPath | PathFault {
+  const unbalanced = firstUnbalanced(text);
+  if (unbalanced !== null)
+    return { message: `unbalanced bracket or quote at position ${unbalanced}`, position: unbalanced };
+  const steps = Plus.toPathArray(text);
+  // Its cache of parsed paths never shrinks; we keep our own.
+  Plus.clearCache();
+  const script = steps.find((step) => EVAL_STEP.test(step));
+  if (script !== undefined || text.includes("?(")) {
+    const position = Math.max(0, text.search(/\?\(|\(/));
+    const message = `filters and scripts are not available in the dialect "plus" (at position ${position}): use the default dialect`;
+    return { message, position };
+  }
+  const query = (json: Json, resultType: "value" | "all"): unknown[] => {
+    const found = Plus({ path: steps.slice(), json: json as object, resultType, eval: false, wrap: true });
+    return Array.isArray(found) ? found : [];
+  };
+  return {
+    text,
+    dialect: "plus",
+    singular: !steps.some((step) => PLURAL_STEP.test(step)),
+    first: (document) => query(document, "value")[0] as Json | undefined,
+    values: (document) => query(document, "value") as Json[],
+    matches: (document) => (query(document, "all") as PathMatch[]).map(({ path, value }) => ({ path, value })),
+    list: null,
+  };
+}
+
+/** JSONPath-Plus takes `$[` for the whole document, so brackets and quotes are checked here. */
+function firstUnbalanced(text: string): number | null {
+  const open: number[] = [];
+  let quote: { mark: string; at: number } | null = null;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charAt(at);
+    if (quote) {
+      if (char === "\\") at++;
+      else if (char === quote.mark) quote = null;
+    } else if (char === "'" || char === '"') quote = { mark: char, at };
+    else if (char === "[") open.push(at);
+    else if (char === "]" && open.pop() === undefined) return at;
+  }
+  return quote?.at ?? open.at(-1) ?? null;
 }

@@ -1,0 +1,195 @@
+import type { Clock } from "../platform/clock.ts";
+import type { Outbound, OutboundResult } from "../platform/outbound.ts";
+import { parseRetryAfter } from "../platform/retry_after.ts";
+import type { AppliedCredential } from "../vault/credentials.ts";
+import { MASK, openHeaders, type StoredHeaders } from "../vault/headers.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { envelope, USER_AGENT, webhookId } from "./envelope.ts";
+import { decideOutcome, type Signal, type TryResult } from "./outcome.ts";
+import type { RetryPolicy } from "./retry.ts";
+import { signatureHeader } from "./signature.ts";
+import type { Owed, Recorded } from "./store.ts";
+
+/** Puts a vault credential on a request; `refresh` asks for a new token after a 401. */
+export type Authorise = (
+  secretId: string,
+  request: { url: string; headers: Record<string, string> },
+) => Promise<AppliedCredential>;
+
+export type AttemptDeps = {
+  outbound: Outbound;
+  clock: Clock;
+  vault: Vault;
+  authorise: Authorise;
+  random: () => number;
+};
+
+/** A try with what the endpoint's health makes of it. */
+export type Tried = { record: Recorded; signal: Signal; holdUntil: number | null };
+
+/** What is particular to a direct send, as stored with its event. */
+export type Target = { url: string; headers?: StoredHeaders; retry?: RetryPolicy };
+
+const KEPT_BYTES = 16 * 1024;
+const KEPT_BYTES_OF_SUCCESS = 1024;
+
+/** Makes one HTTP try of a delivery: sign, send, judge. Never throws for what an endpoint can do. */
+export async function attempt(deps: AttemptDeps, owed: Owed, endpoint: Endpoint, signal: AbortSignal): Promise<Tried> {
+  const attemptId = deps.clock.uuid();
+  const startedAt = performance.now();
+  const prepared = await prepare(deps, owed, endpoint).catch((error: Error) => error);
+  if (prepared instanceof Error) {
+    const shown = { url: endpoint.url, headers: {} };
+    return judge(
+      deps,
+      owed,
+      endpoint,
+      attemptId,
+      shown,
+      { kind: "fault", fault: "credential", message: prepared.message },
+      {
+        ms: performance.now() - startedAt,
+      },
+    );
+  }
+  const result = await deps.outbound.request({
+    method: "POST",
+    url: prepared.url,
+    headers: prepared.headers,
+    body: prepared.body,
+    timeoutMs: endpoint.timeoutMs,
+    maxBytes: KEPT_BYTES,
+    oversize: "truncate",
+    signal,
+  });
+  const shown = { url: prepared.redact(prepared.url), headers: mask(prepared.headers, prepared.secretHeaders) };
+  return judge(
+    deps,
+    owed,
+    endpoint,
+    attemptId,
+    shown,
+    resultOf(result, prepared.redact, deps.clock.now()),
+    answerOf(result),
+  );
+}
+
+type Prepared = {
+  url: string;
+  headers: Record<string, string>;
+  secretHeaders: readonly string[];
+  body: string;
+  redact(text: string): string;
+};
+
+async function prepare(deps: AttemptDeps, owed: Owed, endpoint: Endpoint): Promise<Prepared> {
+  const id = webhookId({ id: owed.eventId, originalId: owed.originalId });
+  const target = targetOf(owed);
+  const event = { id: owed.eventId, originalId: owed.originalId, type: owed.type, data: owed.data };
+  const body = target ? owed.data : envelope(event);
+  const timestamp = Math.floor(deps.clock.now() / 1000);
+  const own = target?.headers ? await openHeaders(deps.vault, owed.originalId ?? owed.eventId, target.headers) : {};
+  const headers: Record<string, string> = {
+    ...endpoint.headers,
+    ...own,
+    "content-type": "application/json",
+    "user-agent": USER_AGENT,
+    "webhook-id": id,
+    "webhook-timestamp": String(timestamp),
+    "webhook-signature": signatureHeader(id, timestamp, body, liveKeys(endpoint, timestamp * 1000)),
+  };
+  if (target) headers["x-deltahook-event"] = owed.type;
+  const secretHeaders = [...endpoint.secretHeaders, ...sealedNames(target?.headers)];
+  const request = { url: target?.url ?? endpoint.url, headers };
+  if (endpoint.secretId === null) return { ...request, body, secretHeaders, redact: (text) => text };
+  const authorised = await deps.authorise(endpoint.secretId, request);
+  return { ...authorised, body, secretHeaders: [...secretHeaders, ...authorised.secretHeaders] };
+}
+
+function targetOf(owed: Owed): Target | null {
+  return owed.target === null ? null : (JSON.parse(owed.target) as Target);
+}
+
+function sealedNames(headers: StoredHeaders | undefined): string[] {
+  return headers ? Object.keys(headers).filter((name) => typeof headers[name] !== "string") : [];
+}
+
+function liveKeys(endpoint: Endpoint, now: number): Uint8Array[] {
+  return endpoint.signing.filter(({ expiresAt }) => expiresAt === null || expiresAt > now).map(({ key }) => key);
+}
+
+function mask(headers: Record<string, string>, secret: readonly string[]): Record<string, string> {
+  if (secret.length === 0) return headers;
+  const hidden = new Set(secret.map((name) => name.toLowerCase()));
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, hidden.has(name.toLowerCase()) ? MASK : value]),
+  );
+}
+
+function resultOf(result: OutboundResult, redact: (text: string) => string, now: number): TryResult {
+  if (result.ok) {
+    const retryAfter = result.headers["retry-after"];
+    return {
+      kind: "answer",
+      status: result.status,
+      retryAfterMs: retryAfter === undefined ? null : parseRetryAfter(retryAfter, now),
+    };
+  }
+  if (result.fault.kind === "aborted") return { kind: "interrupted" };
+  return { kind: "fault", fault: result.fault.kind, message: redact(result.fault.message) };
+}
+
+type Seen = { ms: number; status?: number; headers?: string; body?: string };
+
+function answerOf(result: OutboundResult): Seen {
+  if (!result.ok) return { ms: result.ms };
+  const success = result.status >= 200 && result.status < 300;
+  const kept = result.body.subarray(0, success ? KEPT_BYTES_OF_SUCCESS : KEPT_BYTES);
+  return {
+    ms: result.ms,
+    status: result.status,
+    headers: JSON.stringify(result.headers).replaceAll("\\u0000", ""),
+    body: new TextDecoder().decode(kept).replaceAll("\0", ""),
+  };
+}
+
+function judge(
+  deps: AttemptDeps,
+  owed: Owed,
+  endpoint: Endpoint,
+  attemptId: string,
+  shown: { url: string; headers: Record<string, string> },
+  result: TryResult,
+  seen: Seen,
+): Tried {
+  const { verdict, signal, holdUntil } = decideOutcome(result, {
+    policy: targetOf(owed)?.retry ?? endpoint.retry,
+    triesUsed: owed.tries,
+    probe: owed.probe,
+    direct: endpoint.kind === "direct",
+    now: deps.clock.now(),
+    random: deps.random(),
+  });
+  const record: Recorded = {
+    attemptId,
+    delivery: owed,
+    outcome: verdict.kind === "delivered" ? "delivered" : verdict.kind === "interrupted" ? "interrupted" : "failed",
+    verdict,
+    status: seen.status ?? null,
+    ms: Math.round(seen.ms),
+    url: shown.url,
+    requestHeaders: JSON.stringify(shown.headers),
+    requestBody: null,
+    responseHeaders: seen.headers ?? null,
+    responseBody: seen.body ?? null,
+    error:
+      "error" in verdict
+        ? verdict.error
+        : result.kind === "interrupted"
+          ? "Interrupted by a shutdown; not counted."
+          : null,
+    plugins: null,
+  };
+  return { record, signal, holdUntil };
+}

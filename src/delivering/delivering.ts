@@ -1,0 +1,101 @@
+import type { Clock } from "../platform/clock.ts";
+import type { Database } from "../platform/database.ts";
+import type { Log } from "../platform/log.ts";
+import type { Outbound } from "../platform/outbound.ts";
+import type { Rollups } from "../platform/rollups.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { Authorise } from "./attempt.ts";
+import { createDeliverer, type Deliverer } from "./deliver.ts";
+import { createEndpointCache } from "./endpoint_cache.ts";
+import { createGate } from "./gate.ts";
+import { createIngest, type Ingest } from "./ingest.ts";
+import { createPublish, type Publish } from "./publish.ts";
+import { createRecorder } from "./record.ts";
+import type { RetryPolicy } from "./retry.ts";
+import { createSubscriptions } from "./subscriptions.ts";
+import { type Sweep, startSweep } from "./sweep.ts";
+
+export type DeliveringDeps = {
+  database: Database;
+  clock: Clock;
+  log: Log;
+  outbound: Outbound;
+  vault: Vault;
+  authorise: Authorise;
+  rollups: Rollups;
+  /** Deliveries in flight on this node. */
+  concurrency: number;
+  defaults: { retry: RetryPolicy; timeoutMs: number };
+  /** This node's part of a cap that all nodes share. */
+  share(cap: number): number;
+  random?: () => number;
+};
+
+export type Delivering = {
+  publish: Publish;
+  ingest: Ingest;
+  deliverer: Deliverer;
+  /** Begins to sweep; only nodes that deliver do. */
+  start(): void;
+  /** Something is due now that was not before (a retry or requeue by a person). */
+  wake(): void;
+  /** No new try from now on; what waits is given back. */
+  beginStop(): void;
+  /** Ends the open requests: their deliveries are due again at once, nothing counted. */
+  abort(): void;
+  /** Everything is written. */
+  finish(): Promise<void>;
+};
+
+/** The room's wiring: publish → attempt → outcome → retry or dead letter. */
+export function createDelivering(deps: DeliveringDeps): Delivering {
+  const { database, clock, log } = deps;
+  const attempts = new AbortController();
+  const records = new AbortController();
+  const state = { stopping: false, sweep: null as Sweep | null };
+
+  const publish = createPublish(clock, createSubscriptions());
+  const ingest = createIngest({ database, publish, rollups: deps.rollups });
+  const gate = createGate({
+    limit: deps.concurrency,
+    share: deps.share,
+    onRoom: (endpoint) => state.sweep?.refill(endpoint),
+  });
+  const recorder = createRecorder({ database, clock, publish, rollups: deps.rollups, signal: records.signal });
+  const deliverer = createDeliverer({
+    ...deps,
+    random: deps.random ?? Math.random,
+    endpoints: createEndpointCache(database.sql, deps.vault, deps.defaults),
+    gate,
+    recorder,
+    admitted: Math.max(1_024, 4 * deps.concurrency),
+    attemptSignal: attempts.signal,
+    recordSignal: records.signal,
+    stopping: () => state.stopping,
+  });
+
+  return {
+    publish,
+    ingest,
+    deliverer,
+    start() {
+      state.sweep = startSweep({ database, gate, log, clock, probeLeaseMs: deps.defaults.timeoutMs + 30_000 });
+    },
+    wake: () => state.sweep?.wake(),
+    beginStop() {
+      state.stopping = true;
+      gate.stop();
+    },
+    abort() {
+      state.stopping = true;
+      gate.stop();
+      attempts.abort();
+    },
+    async finish() {
+      await state.sweep?.stop();
+      await ingest.drain();
+      setTimeout(() => records.abort(), 1_500).unref();
+      await deliverer.drain();
+    },
+  };
+}

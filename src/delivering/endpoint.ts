@@ -1,0 +1,26 @@
+import type { RetryPolicy } from "./retry.ts";
+
+export const DEFAULT_MAX_IN_FLIGHT = 32;
+
+/** An endpoint as the sender needs it: everything opened, parsed and in milliseconds. Kept in memory by revision. */
+export type Endpoint = {
+  id: string;
+  revision: number;
+  kind: "subscribed" | "direct";
+  name: string;
+  url: string;
+  headers: Record<string, string>;
+  /** Names of the headers whose values are credentials: shown as `***`. */
+  secretHeaders: readonly string[];
+  secretId: string | null;
+  plugin: readonly string[];
+  pluginOptions: unknown;
+  retry: RetryPolicy;
+  timeoutMs: number;
+  rateLimit: { max: number; perMs: number } | null;
+  maxInFlight: number;
+  ordered: boolean;
+  autoPause: boolean;
+  /** The live signing keys, newest first. */
+  signing: readonly { key: Uint8Array; expiresAt: number | null }[];
+};

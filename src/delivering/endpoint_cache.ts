@@ -1,0 +1,114 @@
+import { createBatcher } from "../platform/batch.ts";
+import type { Sql } from "../platform/database.ts";
+import { isCredentialName, openHeaders, type StoredHeaders } from "../vault/headers.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { RetryPolicy } from "./retry.ts";
+import { signingKey } from "./signature.ts";
+
+/** Endpoints with everything opened, kept in memory for as long as their revision stands. */
+export type EndpointCache = {
+  /** @throws AppError when a sealed part cannot be opened. @returns null when the endpoint is gone. */
+  get(id: string, revision: number): Promise<Endpoint | null> | Endpoint;
+};
+
+const MOST = 20_000;
+
+export function createEndpointCache(
+  sql: Sql,
+  vault: Vault,
+  defaults: { retry: RetryPolicy; timeoutMs: number },
+): EndpointCache {
+  const known = new Map<string, Endpoint>();
+  const loading = createBatcher<string, EndpointRow | null>({
+    size: 200,
+    waitMs: 1,
+    concurrency: 2,
+    run: async (ids) => {
+      const rows = await readEndpoints(sql, ids);
+      const byId = new Map(rows.map((row) => [row.id, row]));
+      return ids.map((id) => byId.get(id) ?? null);
+    },
+  });
+
+  async function load(id: string): Promise<Endpoint | null> {
+    const row = await loading.add(id);
+    if (!row) return null;
+    const endpoint = await openEndpoint(row, vault, defaults);
+    if (known.size >= MOST) known.clear();
+    known.set(id, endpoint);
+    return endpoint;
+  }
+
+  return {
+    get(id, revision) {
+      const found = known.get(id);
+      return found?.revision === revision ? found : load(id);
+    },
+  };
+}
+
+type EndpointRow = {
+  id: string;
+  revision: number;
+  kind: "subscribed" | "direct";
+  name: string;
+  url: string;
+  headers: StoredHeaders;
+  secret_id: string | null;
+  plugin: string[];
+  plugin_options: unknown;
+  retry: RetryPolicy | null;
+  timeout_ms: number | null;
+  rate_limit_max: number | null;
+  rate_limit_per_ms: number | null;
+  max_in_flight: number;
+  ordered: boolean;
+  auto_pause: boolean;
+  signing: { sealed: string; expires_at: string | null }[];
+};
+
+function readEndpoints(sql: Sql, ids: string[]): Promise<EndpointRow[]> {
+  return sql<EndpointRow[]>`
+    select id, revision, kind, name, url, headers, secret_id, plugin, plugin_options, retry, timeout_ms, rate_limit_max,
+      rate_limit_per_ms, max_in_flight, ordered, auto_pause, signing
+    from deltahook.endpoints where id = any(${ids}::uuid[])`;
+}
+
+async function openEndpoint(
+  row: EndpointRow,
+  vault: Vault,
+  defaults: { retry: RetryPolicy; timeoutMs: number },
+): Promise<Endpoint> {
+  const headers = await openHeaders(vault, row.id, row.headers);
+  const signing = await Promise.all(
+    row.signing.map(async ({ sealed, expires_at }) => ({
+      key: signingKey(await vault.open("signing", row.id, sealed)),
+      expiresAt: expires_at === null ? null : Date.parse(expires_at),
+    })),
+  );
+  return {
+    id: row.id,
+    revision: row.revision,
+    kind: row.kind,
+    name: row.name,
+    url: row.url,
+    headers,
+    secretHeaders: Object.keys(row.headers).filter(
+      (name) => isCredentialName(name) || typeof row.headers[name] !== "string",
+    ),
+    secretId: row.secret_id,
+    plugin: row.plugin,
+    pluginOptions: row.plugin_options,
+    retry: row.retry ?? defaults.retry,
+    timeoutMs: row.timeout_ms ?? defaults.timeoutMs,
+    rateLimit:
+      row.rate_limit_max === null || row.rate_limit_per_ms === null
+        ? null
+        : { max: row.rate_limit_max, perMs: row.rate_limit_per_ms },
+    maxInFlight: row.max_in_flight,
+    ordered: row.ordered,
+    autoPause: row.auto_pause,
+    signing,
+  };
+}

@@ -1,0 +1,103 @@
+import { createBatcher } from "../platform/batch.ts";
+import type { Clock } from "../platform/clock.ts";
+import { type Database, persist, type SqlRunner } from "../platform/database.ts";
+import { publicId, uuidTime } from "../platform/ids.ts";
+import type { Rollups } from "../platform/rollups.ts";
+import type { Tried } from "./attempt.ts";
+import { type HealthEvent, nextHealth, type Tally } from "./health.ts";
+import { type HealthRow, lockHealth, saveHealth } from "./health_store.ts";
+import type { Publish } from "./publish.ts";
+import { recordTries } from "./store.ts";
+
+export type Recorder = {
+  /** Writes a try down, with others. @returns whether it was still the one its delivery waited for */
+  record(tried: Tried): Promise<boolean>;
+  drain(): Promise<void>;
+};
+
+/** Batches the tries that end within a few milliseconds: attempts, deliveries, dead letters and health commit together. */
+export function createRecorder(deps: {
+  database: Database;
+  clock: Clock;
+  publish: Publish;
+  rollups: Rollups;
+  signal: AbortSignal;
+}): Recorder {
+  const batcher = createBatcher<Tried, boolean>({
+    size: 256,
+    waitMs: 3,
+    concurrency: 3,
+    run: async (batch) => {
+      const moved = await persist(() => write(batch), deps.signal);
+      const results = batch.map((tried) => moved.has(tried.record.delivery.id));
+      batch.forEach((tried, i) => {
+        if (results[i]) measure(tried);
+      });
+      return results;
+    },
+  });
+
+  function write(batch: Tried[]): Promise<Set<string>> {
+    const tries = batch.map((tried) => tried.record);
+    const tallies = tally(batch);
+    if (tallies.size === 0) return recordTries(deps.database.sql, tries);
+    return deps.database.sql.begin(async (tx) => {
+      const moved = await recordTries(tx, tries);
+      await updateHealth(tx, tallies);
+      return moved;
+    }) as Promise<Set<string>>;
+  }
+
+  async function updateHealth(tx: SqlRunner, tallies: Map<string, Tally>): Promise<void> {
+    const now = deps.clock.now();
+    for (const row of await lockHealth(tx, [...tallies.keys()].sort())) {
+      const told = tallies.get(row.endpointId);
+      if (!told) continue;
+      const { health, events } = nextHealth(row, told, now, row.autoPause);
+      await saveHealth(tx, row.endpointId, health);
+      if (events.length > 0)
+        await deps.publish(
+          tx,
+          events.map((event) => systemEvent(row, event)),
+        );
+    }
+  }
+
+  function measure({ record }: Tried): void {
+    deps.rollups.observe("attempt_ms", record.ms);
+    if (record.verdict.kind === "delivered") {
+      deps.rollups.count("deliveries_delivered");
+      deps.rollups.observe("delivery_latency_ms", deps.clock.now() - uuidTime(record.delivery.id));
+    } else if (record.verdict.kind !== "interrupted") {
+      deps.rollups.count("deliveries_failed");
+      if (record.verdict.kind === "dead") deps.rollups.count("deliveries_dead");
+    }
+  }
+
+  return { record: (tried) => batcher.add(tried), drain: () => batcher.drain() };
+}
+
+/** What the batch tells of endpoints whose health changes by it; a calm endpoint's success changes nothing. */
+function tally(batch: readonly Tried[]): Map<string, Tally> {
+  const tallies = new Map<string, Tally>();
+  for (const { record, signal, holdUntil } of batch) {
+    if (signal === "none" || (signal === "success" && !record.delivery.troubled)) continue;
+    let told = tallies.get(record.delivery.endpointId);
+    if (!told) {
+      told = { successes: 0, failures: 0, gone: false, holdUntil: null, probeFailed: false };
+      tallies.set(record.delivery.endpointId, told);
+    }
+    if (signal === "success") told.successes++;
+    if (signal === "failure") told.failures++;
+    if (signal === "gone") told.gone = true;
+    if (signal !== "success" && record.delivery.probe) told.probeFailed = true;
+    if (holdUntil !== null) told.holdUntil = Math.max(told.holdUntil ?? 0, holdUntil);
+  }
+  return tallies;
+}
+
+function systemEvent(row: HealthRow, event: HealthEvent) {
+  const { type, ...rest } = event;
+  const data = { endpoint: { id: publicId("endpoint", row.endpointId), name: row.name, url: row.url }, ...rest };
+  return { type, data: JSON.stringify(data), origin: "system" as const, aboutEndpoint: row.endpointId };
+}

@@ -1,0 +1,102 @@
+import type { Clock } from "../platform/clock.ts";
+import type { Database } from "../platform/database.ts";
+import type { Log } from "../platform/log.ts";
+import { type Repeater, repeat } from "../platform/repeat.ts";
+import type { Capped, Gate } from "./gate.ts";
+import { sendProbes } from "./health_store.ts";
+import { CHUNK } from "./publish.ts";
+import { clearBacklogMark, endpointsToUnpark, enqueueDue, enqueueLostFanOuts, freeLost, unpark } from "./store.ts";
+
+export type Sweep = {
+  /** An endpoint has room for some of its parked deliveries. */
+  refill(endpoint: Capped): void;
+  /** Something became due now. */
+  wake(): void;
+  stop(): Promise<void>;
+};
+
+const DUE_BATCH = 4_096;
+/** A published delivery waits this long past its time before anybody asks whether its job still exists. */
+const LOST_AFTER_SECONDS = 15;
+
+/**
+ * What keeps deliveries going without anybody's help: due retries get jobs, lost jobs are noticed, backlogs drain at
+ * their endpoint's pace, failing endpoints are probed. Every worker node runs it; `skip locked` keeps them apart.
+ */
+export function startSweep(deps: {
+  database: Database;
+  gate: Gate;
+  log: Log;
+  clock: Clock;
+  probeLeaseMs: number;
+}): Sweep {
+  const { sql } = deps.database;
+  const refilling = new Set<string>();
+  let stopped = false;
+
+  const due = repeat({
+    name: "due deliveries",
+    everyMs: 1_000,
+    log: deps.log,
+    async work() {
+      const { taken, nextDueAt } = await enqueueDue(sql, DUE_BATCH, CHUNK);
+      if (taken >= DUE_BATCH) return 0;
+      return nextDueAt === null ? undefined : Math.max(20, nextDueAt - deps.clock.now());
+    },
+  });
+  const backlogs = repeat({
+    name: "parked deliveries",
+    everyMs: 1_000,
+    log: deps.log,
+    async work() {
+      await sendProbes(sql, deps.probeLeaseMs);
+      for (const endpoint of await endpointsToUnpark(sql)) await refillNow(endpoint);
+      return undefined;
+    },
+  });
+  const lost = repeat({
+    name: "lost jobs",
+    everyMs: 60_000,
+    log: deps.log,
+    async work() {
+      const startedAt = performance.now();
+      const freed = await freeLost(sql, LOST_AFTER_SECONDS);
+      const fanOuts = await enqueueLostFanOuts(sql, LOST_AFTER_SECONDS);
+      if (freed + fanOuts > 0) {
+        deps.log.warn("jobs were lost and are made anew", { deliveries: freed, fan_outs: fanOuts });
+        due.wake();
+      }
+      // A long look over a large backlog is made less often.
+      return Math.max(5_000, (performance.now() - startedAt) * 20);
+    },
+  });
+
+  async function refillNow(endpoint: Capped): Promise<void> {
+    if (stopped || refilling.has(endpoint.id)) return;
+    refilling.add(endpoint.id);
+    try {
+      const room = deps.gate.room(endpoint);
+      if (room === 0) return;
+      const taken = await unpark(sql, endpoint.id, room, CHUNK);
+      if (taken >= room) return;
+      deps.gate.clearBacklog(endpoint.id);
+      await clearBacklogMark(sql, endpoint.id);
+    } finally {
+      refilling.delete(endpoint.id);
+    }
+  }
+
+  const parts: Repeater[] = [due, backlogs, lost];
+  return {
+    refill(endpoint) {
+      void refillNow(endpoint).catch((error: Error) => {
+        deps.log.debug("a backlog could not be drained just now", { problem: error.message });
+      });
+    },
+    wake: () => due.wake(),
+    async stop() {
+      stopped = true;
+      await Promise.all(parts.map((part) => part.stop()));
+    },
+  };
+}

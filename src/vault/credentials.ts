@@ -1,0 +1,111 @@
+import { MASK } from "./headers.ts";
+
+/** An opened secret, of the kind and shape that CONTRACT.md names. */
+export type Credential =
+  | { kind: "bearer"; token: string }
+  | { kind: "basic"; username: string; password: string }
+  | { kind: "header"; name: string; value: string }
+  | { kind: "query"; name: string; value: string }
+  | OAuthClient;
+
+export type OAuthClient = {
+  kind: "oauth2_client_credentials";
+  tokenUrl: string;
+  clientId: string;
+  clientSecret: string;
+  scope: string | null;
+};
+
+/** A credential that can be put on a request as it is; an OAuth2 client becomes one by its token (`oauth.ts`). */
+export type ReadyCredential = Exclude<Credential, OAuthClient>;
+
+export type AppliedCredential = {
+  url: string;
+  headers: Record<string, string>;
+  /** Lower-case names whose values are never shown, and never sent to another origin. */
+  secretHeaders: string[];
+  /** Takes every occurrence of the secret out of an error message or URL. */
+  redact(text: string): string;
+};
+
+/** Puts a credential on a request. It wins over a header or parameter of the same name. */
+export function applyCredential(
+  credential: ReadyCredential,
+  request: { url: string; headers: Record<string, string> },
+): AppliedCredential {
+  const redact = redactor(secretsOf(credential));
+  if (credential.kind === "query") {
+    const url = withParameter(request.url, credential.name, credential.value);
+    return { url, headers: request.headers, secretHeaders: [], redact };
+  }
+  const [name, value] = headerOf(credential);
+  const others = Object.entries(request.headers).filter(([other]) => other.toLowerCase() !== name.toLowerCase());
+  const headers = { ...Object.fromEntries(others), [name]: value };
+  return { url: request.url, headers, secretHeaders: [name.toLowerCase()], redact };
+}
+
+/** A function that replaces the given values, raw, URL-encoded, JSON-escaped or in Base64, by `***`. */
+export function redactor(secrets: readonly string[]): (text: string) => string {
+  const forms = [...new Set(secrets.flatMap(spellings))].filter((form) => form !== "");
+  if (forms.length === 0) return (text) => text;
+  // The longest first: a shorter form inside a longer one must not leave its ends standing.
+  const sources = forms.sort((a, b) => b.length - a.length).map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"));
+  const pattern = new RegExp(sources.join("|"), "g");
+  return (text) => text.replace(pattern, MASK);
+}
+
+function headerOf(credential: Exclude<ReadyCredential, { kind: "query" }>): [string, string] {
+  switch (credential.kind) {
+    case "bearer":
+      return ["authorization", `Bearer ${credential.token}`];
+    case "basic":
+      return ["authorization", `Basic ${basicUserPass(credential.username, credential.password)}`];
+    case "header":
+      return [credential.name, credential.value];
+  }
+}
+
+function secretsOf(credential: ReadyCredential): string[] {
+  switch (credential.kind) {
+    case "bearer":
+      return [credential.token];
+    case "basic":
+      return [credential.password, basicUserPass(credential.username, credential.password)];
+    case "header":
+    case "query":
+      return [credential.value];
+  }
+}
+
+/** RFC 7617: user-id and password as UTF-8. */
+export function basicUserPass(username: string, password: string): string {
+  return Buffer.from(`${username}:${password}`, "utf8").toString("base64");
+}
+
+/** Works on the text, so that the rest of the query keeps its own encoding. */
+function withParameter(url: string, name: string, value: string): string {
+  const [, start = "", query = "", hash = ""] = /^([^?#]*)(?:\?([^#]*))?(#.*)?$/s.exec(url) ?? [];
+  const others = query.split("&").filter((pair) => pair !== "" && parameterName(pair) !== name);
+  return `${start}?${[...others, `${encodeURIComponent(name)}=${encodeURIComponent(value)}`].join("&")}${hash}`;
+}
+
+function parameterName(pair: string): string | undefined {
+  return new URLSearchParams(pair).keys().next().value;
+}
+
+function spellings(secret: string): string[] {
+  const bytes = Buffer.from(secret, "utf8");
+  const base64 = bytes.toString("base64");
+  const percent = encodeURIComponent(secret);
+  return [
+    secret,
+    percent,
+    percent.replace(/%[0-9A-F]{2}/g, (byte) => byte.toLowerCase()),
+    new URLSearchParams({ s: secret }).toString().slice(2),
+    encodeURI(secret),
+    JSON.stringify(secret).slice(1, -1),
+    base64,
+    base64.replace(/=+$/, ""),
+    bytes.toString("base64url"),
+  ];
+}

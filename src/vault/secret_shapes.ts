@@ -1,0 +1,68 @@
+import { z } from "zod";
+import type { Credential } from "./credentials.ts";
+
+const text = (max: number) =>
+  z
+    .string()
+    .min(1, "write at least one character")
+    .max(max, `write at most ${max} characters`)
+    .refine((value) => value.isWellFormed(), "write valid Unicode");
+// Anything else could end the header and start another one (RFC 9110, 5.5).
+const headerValue = text(8192).regex(/^[\t\x20-\x7e\x80-\xff]*$/, "write Latin characters only, without line breaks");
+const headerName = text(128).regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "write a header name such as X-Api-Key");
+const tokenUrl = z.url({ protocol: /^https?$/, error: "write an http or https address" }).max(2048);
+
+const VALUES = {
+  bearer: headerValue,
+  basic: z.strictObject({
+    username: text(1024).refine((value) => !value.includes(":"), "a user name cannot contain a colon (RFC 7617)"),
+    password: z.string().max(8192).refine((value) => value.isWellFormed(), "write valid Unicode"),
+  }),
+  header: z.strictObject({ name: headerName, value: headerValue }),
+  query: z.strictObject({ name: text(128), value: text(8192) }),
+  oauth2_client_credentials: z.strictObject({
+    token_url: tokenUrl,
+    client_id: text(1024),
+    client_secret: text(8192),
+    scope: text(2048).optional(),
+  }),
+};
+
+export type SecretKind = keyof typeof VALUES;
+export const SECRET_KINDS = Object.keys(VALUES) as SecretKind[];
+
+const name = text(100).trim().min(1, "write at least one character that is no space");
+const variant = <K extends SecretKind>(kind: K) =>
+  z.strictObject({ name, kind: z.literal(kind), value: VALUES[kind] });
+
+/** The body that creates a secret. `value` is write-only: no answer carries it. */
+export const secretBody = z.discriminatedUnion("kind", [
+  variant("bearer"),
+  variant("basic"),
+  variant("header"),
+  variant("query"),
+  variant("oauth2_client_credentials"),
+]);
+export type SecretBody = z.infer<typeof secretBody>;
+
+/** A merge patch (RFC 7396): members of `value` may be given one by one, unless the kind changes too. */
+export const secretPatch = z.strictObject({
+  name: name.optional(),
+  kind: z.enum(SECRET_KINDS as [SecretKind, ...SecretKind[]]).optional(),
+  value: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
+});
+export type SecretPatch = z.infer<typeof secretPatch>;
+
+/** A checked body → the credential that requests are made with. */
+export function toCredential(body: Pick<SecretBody, "kind" | "value">): Credential {
+  const { kind, value } = body as SecretBody;
+  if (kind === "bearer") return { kind, token: value };
+  if (kind !== "oauth2_client_credentials") return { kind, ...value } as Credential;
+  return {
+    kind,
+    tokenUrl: value.token_url,
+    clientId: value.client_id,
+    clientSecret: value.client_secret,
+    scope: value.scope ?? null,
+  };
+}

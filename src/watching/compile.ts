@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { type Decimal, parseDecimal } from "../platform/decimal.ts";
+import { canonicalJson, type Json } from "../platform/json.ts";
+import { type Condition, compileCondition } from "./conditions.ts";
+import { type CompiledPath, compilePath, isPathFault, type PathDialect } from "./jsonpath.ts";
+import type { Schedule } from "./schedule.ts";
+import { scheduleOf } from "./schedule_input.ts";
+import { type FieldInput, type ItemsInput, isRedacted, type WatchInput } from "./watch.ts";
+
+/** How far a number may stray from what was last stated; within either bound counts as no change. */
+export type Tolerance = { absolute: Decimal | null; percent: Decimal | null };
+
+export type FieldPlan = {
+  readonly name: string;
+  /** Its row in the watch's state: `f:<name>`. */
+  readonly rowKey: string;
+  readonly path: CompiledPath;
+  /** The first match of a path that can have several, instead of their list. */
+  readonly takeFirst: boolean;
+  readonly tolerance: Tolerance | null;
+  /** Compared with what was last stated instead of last seen: it has a tolerance, or a condition that adds up drift. */
+  readonly againstStated: boolean;
+  readonly missingAfter: number;
+  readonly redact: boolean;
+  /** Fingerprint of where the value comes from; another one takes a new reference silently. */
+  readonly config: string;
+};
+
+export type ItemsPlan = {
+  readonly path: CompiledPath;
+  readonly key: CompiledPath;
+  readonly fields: readonly FieldPlan[];
+  readonly conditions: readonly Condition[];
+  readonly together: boolean;
+  readonly removedAfter: number;
+  readonly window: boolean;
+  readonly guard: boolean;
+  readonly config: string;
+  /** The fingerprint of each field, by name. */
+  readonly fieldConfigs: { readonly [field: string]: string };
+};
+
+/** A watch with everything parsed once; keep it for as long as the watch does not change. */
+export type CompiledWatch = {
+  readonly schedule: Schedule;
+  readonly fields: readonly FieldPlan[];
+  readonly conditions: readonly Condition[];
+  readonly items: ItemsPlan | null;
+  readonly emitInitial: boolean;
+};
+
+/** Compiles a watch that `watchInput` has accepted. */
+export function compileWatch(input: WatchInput): CompiledWatch {
+  const source = sourceOf(input);
+  return {
+    schedule: scheduleOf(input.schedule),
+    fields: planFields(input, input.fields, source),
+    conditions: conditionsOn(input, input.fields),
+    items: input.items && planItems(input, input.items, source),
+    emitInitial: input.emit_initial,
+  };
+}
+
+function planFields(watch: WatchInput, inputs: { [name: string]: FieldInput }, source: Json): FieldPlan[] {
+  return Object.entries(inputs).map(([name, input]) => planField(watch, name, input, source));
+}
+
+function planField(watch: WatchInput, name: string, input: FieldInput, source: Json): FieldPlan {
+  const field = typeof input === "string" ? { path: input } : input;
+  const { path, dialect = "rfc9535", tolerance, missing_after, take = "all" } = { ...EMPTY, ...field };
+  const redact = isRedacted(watch, input);
+  const drift = watch.conditions.some((each) => each.field === name && compileCondition(each).againstStated);
+  return {
+    name,
+    rowKey: `f:${name}`,
+    path: mustCompile(path, dialect),
+    takeFirst: take === "first",
+    tolerance: tolerance ? { absolute: exactly(tolerance.absolute), percent: exactly(tolerance.percent) } : null,
+    againstStated: tolerance !== undefined || drift,
+    missingAfter: missing_after ?? watch.missing_after,
+    redact,
+    config: fingerprint([source, path, dialect, take, redact]),
+  };
+}
+
+function planItems(watch: WatchInput, input: ItemsInput, source: Json): ItemsPlan {
+  const fields = planFields(watch, input.fields, null);
+  return {
+    path: mustCompile(input.path, "rfc9535"),
+    key: mustCompile(input.key, "rfc9535"),
+    fields,
+    conditions: conditionsOn(watch, input.fields),
+    together: input.events === "together",
+    removedAfter: input.removed_after,
+    window: input.window,
+    guard: input.guard,
+    config: fingerprint([source, input.path, input.key]),
+    fieldConfigs: Object.fromEntries(fields.map(({ name, config }) => [name, config])),
+  };
+}
+
+const EMPTY: Partial<Exclude<FieldInput, string>> = {};
+
+/** Everything in the request that decides what is answered: another request, another reference. */
+function sourceOf({ request, pagination, format, plugin, plugin_options }: WatchInput): Json {
+  return JSON.parse(JSON.stringify([request, pagination, format, plugin, plugin_options]));
+}
+
+function conditionsOn(watch: WatchInput, fields: { [name: string]: FieldInput }): Condition[] {
+  return watch.conditions.filter(({ field }) => Object.hasOwn(fields, field)).map(compileCondition);
+}
+
+function mustCompile(text: string, dialect: PathDialect): CompiledPath {
+  const path = compilePath(text, dialect);
+  if (isPathFault(path)) throw new TypeError(`a saved path no longer parses: ${path.message}`);
+  return path;
+}
+
+function exactly(value: number | undefined): Decimal | null {
+  return value === undefined ? null : parseDecimal(String(value));
+}
+
+/** Short, since it stands in every row: 60 bits are ample to tell one version of a watch from the next. */
+function fingerprint(parts: Json): string {
+  return createHash("sha256").update(canonicalJson(parts)).digest("base64url").slice(0, 10);
+}

@@ -1,0 +1,93 @@
+import { type Json, JsonError, parseJson } from "../platform/json.ts";
+
+/** What a failed reply calls for: the credential, the host's patience, or a look at the source. */
+export type ReplyProblem = "auth" | "throttled" | "status" | "body";
+
+export type Reply =
+  | { kind: "document"; document: Json }
+  | { kind: "not_modified" }
+  | { kind: "failed"; about: ReplyProblem; problem: string };
+
+/** A source's answer, its body decompressed and within the size cap. */
+export type RawReply = { status: number; headers: Headers; bytes: Uint8Array };
+
+/** Makes a reply into a document, or names why it cannot be one and what to do. Pure. */
+export function readReply({ status, headers, bytes }: RawReply): Reply {
+  if (status === 304) return { kind: "not_modified" };
+  if (status < 200 || status > 299) return statusProblem(status);
+  const text = decode(headers.get("content-type") ?? "", bytes);
+  if (typeof text !== "string") return failed(text.problem);
+  const body = text.trimStart();
+  if (body === "") return failed(`the source answered ${status} with an empty body`);
+  if (body.startsWith("<")) return failed(markupProblem(body));
+  try {
+    const document = parseJson(text);
+    const refusal = graphqlRefusal(document);
+    return refusal === null ? { kind: "document", document } : failed(refusal);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    return failed(`the reply is not JSON that can be read: ${error.message}`);
+  }
+}
+
+function failed(problem: string, about: ReplyProblem = "body"): Reply {
+  return { kind: "failed", about, problem };
+}
+
+function statusProblem(status: number): Reply {
+  const said = `the source answered ${status}`;
+  if (status === 401) return failed(`${said} (unauthorized): check the watch's secret`, "auth");
+  if (status === 403) return failed(`${said} (forbidden): check what the watch's secret may read`, "auth");
+  if (status === 407) return failed(`${said}: a proxy in between asks for its own credentials`, "status");
+  if (status === 429)
+    return failed(`${said} (too many requests): poll less often, or lower the host's rate`, "throttled");
+  if (status === 503) return failed(`${said} (unavailable)`, "throttled");
+  if (status === 404 || status === 410) return failed(`${said} (nothing there): check the address`, "status");
+  if (status >= 300 && status <= 399)
+    return failed(`${said}, a redirect, which is not followed here: use the final address`, "status");
+  if (status >= 500) return failed(`${said}: a fault on its side`, "status");
+  return failed(`${said}: check the request`, "status");
+}
+
+/**
+ * Strict decoding: text in another charset than declared is a problem to name, not mojibake to compare. A byte order mark
+ * outranks the declaration; JSON is UTF-8 unless something else is said (RFC 8259, section 8.1).
+ */
+function decode(contentType: string, bytes: Uint8Array): string | { problem: string } {
+  const declared = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType)?.[1];
+  const label = markOf(bytes) ?? declared ?? "utf-8";
+  try {
+    return new TextDecoder(label as Bun.Encoding, { fatal: true }).decode(bytes);
+  } catch (error) {
+    if (error instanceof RangeError)
+      return { problem: `the source declares the charset "${label.slice(0, 40)}", which is not known` };
+    if (!declared) return { problem: "the reply is not UTF-8, and its Content-Type names no charset" };
+    return { problem: `the reply is not in the charset that the source declares, "${label.slice(0, 40)}"` };
+  }
+}
+
+function markOf(bytes: Uint8Array): string | null {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return "utf-16le";
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return "utf-16be";
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? "utf-8" : null;
+}
+
+function markupProblem(body: string): string {
+  if (!/^<(?:!doctype\s+html|html|head|body|script|!--|div|title|meta)/i.test(body)) {
+    return "the source answered XML instead of JSON";
+  }
+  return "the source answered an HTML page (a login page?): check the address and the watch's secret";
+}
+
+/** GraphQL answers 200 when it refuses: `errors` and no `data` (specification, section 7.1). */
+function graphqlRefusal(document: Json): string | null {
+  if (typeof document !== "object" || document === null || Array.isArray(document) || !("errors" in document))
+    return null;
+  const { errors, data } = document;
+  if (!Array.isArray(errors) || errors.length === 0 || (data !== undefined && data !== null)) return null;
+  if (Object.keys(document).some((key) => !["errors", "data", "extensions"].includes(key))) return null;
+  const [first] = errors;
+  const message =
+    typeof first === "object" && first !== null && "message" in first ? String(first.message) : "no message";
+  return `the source answered errors and no data: ${message.slice(0, 200)}`;
+}
