@@ -77,12 +77,11 @@ export async function insertPublication(
     ),
     owed as (
       insert into deltahook.deliveries (id, event_id, endpoint_id, due_at, seq, parked, job)
-      select id, event_id, endpoint_id, now(), seq, parked, job
+      select id, event_id, endpoint_id, now(), seq, job is null, job
       from unnest(
         ${deliveries.map((delivery) => delivery.id)}::uuid[], ${deliveries.map((delivery) => delivery.eventId)}::uuid[],
-        ${deliveries.map((delivery) => delivery.endpointId)}::uuid[], ${deliveries.map((delivery) => delivery.seq)}::bigint[],
-        ${deliveries.map((delivery) => delivery.parked)}::boolean[], ${deliveries.map((delivery) => delivery.job)}::uuid[]
-      ) as delivery(id, event_id, endpoint_id, seq, parked, job)
+        ${deliveries.map((delivery) => delivery.endpointId)}::uuid[], ${deliveries.map((delivery) => delivery.seq)}::bigint[], ${deliveries.map((delivery) => delivery.job)}::uuid[]
+      ) as delivery(id, event_id, endpoint_id, seq, job)
     ),
     backlog as (
       update deltahook.endpoint_health set has_parked = true

@@ -68,12 +68,12 @@ export async function recordTries(sql: SqlRunner, tries: readonly Recorded[]): P
     logged as (
       insert into deltahook.attempts (id, delivery_id, number, outcome, probe, status, ms, url, request_headers, request_body,
                                       response_headers, response_body, error, plugins)
-      select id, delivery_id, number, outcome, probe, status, ms, url, request_headers::json, request_body,
+      select id, delivery_id, number, outcome, probe = 1, status, ms, url, request_headers::json, request_body,
              response_headers::json, response_body, error, plugins::json
       from unnest(
         ${tries.map((entry) => entry.attemptId)}::uuid[], ${tries.map((entry) => entry.delivery.id)}::uuid[],
         ${tries.map((entry) => entry.delivery.attempt)}::int[], ${tries.map((entry) => entry.outcome)}::text[],
-        ${tries.map((entry) => entry.delivery.probe)}::boolean[], ${tries.map((entry) => entry.status)}::smallint[],
+        ${tries.map((entry) => Number(entry.delivery.probe))}::int[], ${tries.map((entry) => entry.status)}::smallint[],
         ${tries.map((entry) => entry.ms)}::int[], ${tries.map((entry) => entry.url)}::text[],
         ${tries.map((entry) => entry.requestHeaders)}::text[], ${tries.map((entry) => entry.requestBody)}::text[],
         ${tries.map((entry) => entry.responseHeaders)}::text[], ${tries.map((entry) => entry.responseBody)}::text[],

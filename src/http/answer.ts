@@ -1,3 +1,4 @@
+import type { Authenticate } from "../identity/authenticate.ts";
 import { AppError } from "../platform/errors.ts";
 import { stringifyJson } from "../platform/json.ts";
 import type { Log } from "../platform/log.ts";
@@ -11,8 +12,6 @@ import { validate } from "./validation.ts";
 
 export type AnswerOptions = {
   authenticate: Authenticate;
-  /** Name of the cookie that holds a browser's session. */
-  sessionCookie: string;
   publicOrigin: string;
   limiter: Limiter;
   /** Carried by every answer. */
@@ -38,8 +37,10 @@ export async function answer(
     const address = options.addressOf(request);
     const openTo = route.access === "open" ? (route.limit ?? OPEN_ROUTE_LIMIT) : null;
     if (openTo) options.limiter.take(`${route.path} ${networkOf(address)}`, openTo, headers);
-    const { principal, rateLimit } = await admit(route, request, options);
-    if (rateLimit && principal.kind !== "nobody") options.limiter.take(principal.id, rateLimit, headers);
+    const principal = await admit(route, request, options);
+    if (principal.kind === "api_key" && principal.rateLimit) {
+      options.limiter.take(`key ${principal.id}`, principal.rateLimit, headers);
+    }
 
     requireParams(params);
     const query = route.query ? validate(route.query, readQuery(request.url), "query") : refuseQuery(request.url);

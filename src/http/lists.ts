@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { type IdKind, publicId } from "../platform/ids.ts";
+import { type IdKind, parseId, publicId } from "../platform/ids.ts";
 
+const EXAMPLE_UUID = "0192f3a1-7c44-7000-8000-000000000001";
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** The two parameters of every list; spread `listQuery.shape` into a stricter one to add filters. */
@@ -34,10 +35,25 @@ export function listAnswer<Row extends { id: string }>(
   return { status: 200, body: { data: page.map(show), next: last ? cursorOf(last.id) : null } };
 }
 
-/** A list's example for the OpenAPI document. */
-export function listExample(kind: IdKind, element: object): { data: unknown[]; next: string } {
-  const id = "0192f3a1-7c44-7000-8000-000000000001";
-  return { data: [{ id: publicId(kind, id), ...element }], next: cursorOf(id) };
+/** The same for rooms that turn pages by public ids: what they are asked for, */
+export function pageOf(kind: IdKind, { limit, cursor }: ListQuery): { limit: number; cursor?: string } {
+  return cursor === null ? { limit } : { limit, cursor: publicId(kind, cursor) };
+}
+
+/** and what they answered. */
+export function pageAnswer(kind: IdKind, { data, next }: { data: unknown[]; next: string | null }) {
+  const uuid = next === null ? null : parseId(kind, next);
+  return { status: 200, body: { data, next: uuid && cursorOf(uuid) } };
+}
+
+/** The example of a list for the OpenAPI document. */
+export function listExample(element: object): { data: unknown[]; next: string } {
+  return { data: [element], next: cursorOf(EXAMPLE_UUID) };
+}
+
+/** An id for examples. */
+export function exampleId(kind: IdKind): string {
+  return publicId(kind, EXAMPLE_UUID);
 }
 
 /** Opaque to callers, so that what it holds may change. */

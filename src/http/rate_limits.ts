@@ -1,6 +1,6 @@
+import type { RateLimit } from "../identity/principal.ts";
 import { formatDuration } from "../platform/durations.ts";
 import { AppError } from "../platform/errors.ts";
-import type { RateLimit } from "./route.ts";
 
 /** For open routes that name no limit of their own: generous for a health check, tight for a flood. */
 export const OPEN_ROUTE_LIMIT: RateLimit = { max: 600, perMs: 60_000 };

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Principal, Role } from "../identity/principal.ts";
+import type { Principal, RateLimit, Role } from "../identity/principal.ts";
 
 /** What one route is, for the router, the role check, the OpenAPI document and the tests alike. */
 export type Route<Query = unknown, Body = unknown> = {
@@ -29,8 +29,6 @@ export type Route<Query = unknown, Body = unknown> = {
   answers: Answer[];
   handle(request: RouteRequest<Query, Body>): Promise<Reply> | Reply;
 };
-
-export type RateLimit = { max: number; perMs: number };
 
 /** `type` other than JSON only for the few routes that answer something else. */
 export type Answer = { status: number; description: string; example?: unknown; type?: string };

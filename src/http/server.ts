@@ -1,9 +1,9 @@
 import { Elysia } from "elysia";
+import type { Authenticate } from "../identity/authenticate.ts";
 import { AppError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { type AnswerOptions, answer, answerProblem } from "./answer.ts";
 import { callerAddress } from "./caller_address.ts";
-import type { Authenticate } from "./guard.ts";
 import { misrouted } from "./misrouted.ts";
 import type { Problem } from "./problem.ts";
 import { createLimiter } from "./rate_limits.ts";
@@ -21,7 +21,6 @@ export type ServerOptions = {
   /** Where users reach this server, e.g. `https://hooks.example.com`. */
   publicUrl: string;
   authenticate: Authenticate;
-  sessionCookie: string;
   renderProblem: (problem: Problem) => string;
   log: Log;
 };
@@ -45,7 +44,6 @@ export function createServer(options: ServerOptions): HttpServer {
 
   const answerOptions: AnswerOptions = {
     authenticate: options.authenticate,
-    sessionCookie: options.sessionCookie,
     publicOrigin: new URL(options.publicUrl).origin,
     limiter: createLimiter(),
     headers,

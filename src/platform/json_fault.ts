@@ -3,6 +3,8 @@ export type JsonFault = { position: number; message: string };
 
 const SPACE = /[ \t\n\r]*/y;
 const SCALAR = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])/y;
+/** A scalar that the end of the text cuts off. */
+const CUT_SCALAR = /(?:-?\d*\.?\d*(?:[eE][+-]?)?|t|tr|tru|f|fa|fal|fals|n|nu|nul)$/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: raw control characters are what a string must not hold (RFC 8259)
 const STRING_PART = /(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){1,1000}/y;
 
@@ -38,7 +40,7 @@ export function findJsonFault(text: string): JsonFault {
       at++;
     } else {
       const end = char === '"' ? endOfString(text, at) : skip(SCALAR, text, at);
-      if (end === at) return fault(text, at, "a value");
+      if (end === at) return fault(text, skip(CUT_SCALAR, text, at), "a value");
       if (end < 0) return fault(text, -end, "the rest of a string");
       next = isKey ? "colon" : "after";
       at = end;

@@ -131,7 +131,7 @@ function compilePlus(text: string): CompiledPath | PathFault {
   if (unbalanced !== null)
     return { message: `unbalanced bracket or quote at position ${unbalanced}`, position: unbalanced };
   const steps = Plus.toPathArray(text);
-  // Its cache of parsed paths never shrinks; we keep our own.
+  // Its cache of parsed paths never shrinks by itself, and previews bring ever new ones.
   Plus.clearCache();
   const script = steps.find((step) => EVAL_STEP.test(step));
   if (script !== undefined || text.includes("?(")) {
@@ -140,7 +140,7 @@ function compilePlus(text: string): CompiledPath | PathFault {
     return { message, position };
   }
   const query = (json: Json, resultType: "value" | "all"): unknown[] => {
-    const found = Plus({ path: steps.slice(), json: json as object, resultType, eval: false, wrap: true });
+    const found = Plus({ path: text, json: json as object, resultType, eval: false, wrap: true });
     return Array.isArray(found) ? found : [];
   };
   return {
