@@ -1,15 +1,23 @@
--- Watching at run time: long intervals, what adaptive schedules have learned, holds per credential.
+-- Watching at run time: schedules, what polls learn, the poll log's notes, holds per credential.
 
--- 30 days in milliseconds is more than an int holds.
 alter table deltahook.watch_schedule
-  alter column interval_ms type bigint,
-  alter column phase_ms type bigint;
+  alter column interval_ms type bigint, -- 30 days in milliseconds is more than an int holds
+  alter column phase_ms type bigint,
+  alter column phase_ms drop not null,  -- null: no equal interval, each poll decides when the next one is
+  add column pace json;                 -- what an adaptive schedule has learned
 
--- What an adaptive schedule has learned: {changes, watchedMs, quick, at}. Written when the source changed, and while
--- quick polls are still due; the rest follows from the time that has passed.
 alter table deltahook.watch_status
-  add column pace json,
-  add column last_success_at timestamptz; -- of the last poll that wrote state; unchanged ones are in their log
+  add column last_success_at timestamptz, -- the start of the last successful poll that wrote state; others are in the log
+  add column auth_failed boolean not null default false;
+
+-- The order in which rows came: a window of the latest forgets its oldest items first.
+alter table deltahook.watch_state add column place bigint generated always as identity;
+
+-- What failed though the poll did not, and what else there is to say: a new reference, changes kept back by conditions.
+alter table deltahook.polls_unchanged
+  add column problem text,
+  add column note text;
+alter table deltahook.polls add column note text;
 
 -- A source that asks for patience means the credential too: another customer's key is not slowed down by it.
 create table deltahook.host_holds (

@@ -1,21 +1,16 @@
 import type { Clock } from "../platform/clock.ts";
+import { AppError } from "../platform/errors.ts";
 import type { Outbound, OutboundResult } from "../platform/outbound.ts";
 import { parseRetryAfter } from "../platform/retry_after.ts";
-import type { AppliedCredential } from "../vault/credentials.ts";
 import { MASK, openHeaders, type StoredHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { Authorise } from "./authorise.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { envelope, USER_AGENT, webhookId } from "./envelope.ts";
 import { decideOutcome, type Signal, type TryResult } from "./outcome.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { signatureHeader } from "./signature.ts";
 import type { Owed, Recorded } from "./store.ts";
-
-/** Puts a vault credential on a request; `refresh` asks for a new token after a 401. */
-export type Authorise = (
-  secretId: string,
-  request: { url: string; headers: Record<string, string> },
-) => Promise<AppliedCredential>;
 
 export type AttemptDeps = {
   outbound: Outbound;
@@ -38,22 +33,27 @@ const KEPT_BYTES_OF_SUCCESS = 1024;
 export async function attempt(deps: AttemptDeps, owed: Owed, endpoint: Endpoint, signal: AbortSignal): Promise<Tried> {
   const attemptId = deps.clock.uuid();
   const startedAt = performance.now();
-  const prepared = await prepare(deps, owed, endpoint).catch((error: Error) => error);
-  if (prepared instanceof Error) {
-    const shown = { url: endpoint.url, headers: {} };
-    return judge(
-      deps,
-      owed,
-      endpoint,
-      attemptId,
-      shown,
-      { kind: "fault", fault: "credential", message: prepared.message },
-      {
-        ms: performance.now() - startedAt,
-      },
-    );
+  try {
+    let prepared = await prepare(deps, owed, endpoint);
+    let result = await send(deps, prepared, endpoint, signal);
+    if (result.ok && result.status === 401 && (await prepared.refused())) {
+      prepared = await prepare(deps, owed, endpoint);
+      result = await send(deps, prepared, endpoint, signal);
+    }
+    const { url, headers, secretHeaders, redact } = prepared;
+    const shown = { url: redact(url), headers: mask(headers, secretHeaders) };
+    return judge(deps, owed, endpoint, attemptId, shown, resultOf(result, redact, deps.clock.now()), answerOf(result));
+  } catch (error) {
+    // A credential that cannot be opened or fetched fails this try, with its sentence; all else is a fault of ours.
+    if (!(error instanceof AppError)) throw error;
+    const result: TryResult = { kind: "fault", fault: "credential", message: error.message };
+    const shown = { url: targetOf(owed)?.url ?? endpoint.url, headers: {} };
+    return judge(deps, owed, endpoint, attemptId, shown, result, { ms: performance.now() - startedAt });
   }
-  const result = await deps.outbound.request({
+}
+
+function send(deps: AttemptDeps, prepared: Prepared, endpoint: Endpoint, signal: AbortSignal): Promise<OutboundResult> {
+  return deps.outbound.request({
     method: "POST",
     url: prepared.url,
     headers: prepared.headers,
@@ -63,16 +63,6 @@ export async function attempt(deps: AttemptDeps, owed: Owed, endpoint: Endpoint,
     oversize: "truncate",
     signal,
   });
-  const shown = { url: prepared.redact(prepared.url), headers: mask(prepared.headers, prepared.secretHeaders) };
-  return judge(
-    deps,
-    owed,
-    endpoint,
-    attemptId,
-    shown,
-    resultOf(result, prepared.redact, deps.clock.now()),
-    answerOf(result),
-  );
 }
 
 type Prepared = {
@@ -81,7 +71,10 @@ type Prepared = {
   secretHeaders: readonly string[];
   body: string;
   redact(text: string): string;
+  refused(): Promise<boolean>;
 };
+
+const AS_IT_IS = { redact: (text: string) => text, refused: () => Promise.resolve(false) };
 
 async function prepare(deps: AttemptDeps, owed: Owed, endpoint: Endpoint): Promise<Prepared> {
   const id = webhookId({ id: owed.eventId, originalId: owed.originalId });
@@ -102,7 +95,7 @@ async function prepare(deps: AttemptDeps, owed: Owed, endpoint: Endpoint): Promi
   if (target) headers["x-deltahook-event"] = owed.type;
   const secretHeaders = [...endpoint.secretHeaders, ...sealedNames(target?.headers)];
   const request = { url: target?.url ?? endpoint.url, headers };
-  if (endpoint.secretId === null) return { ...request, body, secretHeaders, redact: (text) => text };
+  if (endpoint.secretId === null) return { ...request, body, secretHeaders, ...AS_IT_IS };
   const authorised = await deps.authorise(endpoint.secretId, request);
   return { ...authorised, body, secretHeaders: [...secretHeaders, ...authorised.secretHeaders] };
 }

@@ -4,7 +4,7 @@ import type { Log } from "../platform/log.ts";
 import type { Outbound } from "../platform/outbound.ts";
 import type { Rollups } from "../platform/rollups.ts";
 import type { Vault } from "../vault/vault.ts";
-import type { Authorise } from "./attempt.ts";
+import type { Authorise } from "./authorise.ts";
 import { createDeliverer, type Deliverer } from "./deliver.ts";
 import { createEndpointCache } from "./endpoint_cache.ts";
 import { createGate } from "./gate.ts";

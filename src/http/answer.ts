@@ -4,7 +4,7 @@ import { stringifyJson } from "../platform/json.ts";
 import type { Log } from "../platform/log.ts";
 import { readFormBody, readJsonBody, readQuery, USUAL_BODY_BYTES } from "./body.ts";
 import { networkOf } from "./caller_address.ts";
-import { type Authenticate, admit } from "./guard.ts";
+import { admit } from "./guard.ts";
 import { type Problem, problemOf } from "./problem.ts";
 import { type Limiter, OPEN_ROUTE_LIMIT } from "./rate_limits.ts";
 import type { Reply, Route } from "./route.ts";
@@ -47,6 +47,7 @@ export async function answer(
     const { body, text } = await readBody(route, request);
     const reply = await route.handle({
       params,
+      id: params.id ?? "",
       query,
       body,
       text,

@@ -44,12 +44,14 @@ const HTTP_ONLY = {
   media_type: { status: 415, title: "Media type not supported" },
 } as const;
 
-/** All there are, for the OpenAPI document. */
-export const PROBLEM_TITLES: ReadonlyMap<number, string> = new Map(
-  [...Object.values(OF_CODE), ...Object.values(HTTP_ONLY), { status: 500, title: "Internal error" }].map(
-    ({ status, title }) => [status, title] as const,
-  ),
-);
+const INTERNAL = { status: 500, title: "Internal error" };
+
+/** All kinds there are, for the OpenAPI document. */
+export const PROBLEMS: { type: string; status: number; title: string }[] = Object.entries({
+  ...OF_CODE,
+  ...HTTP_ONLY,
+  internal: INTERNAL,
+}).map(([code, { status, title }]) => ({ type: typeOf(code), status, title }));
 
 /**
  * Turns whatever was thrown into an answer. Only an `AppError` or `HttpFault` speaks for itself; of anything else the
@@ -75,7 +77,7 @@ export function problemOf(error: unknown, log: Log, reference: string): ProblemA
     stack: error instanceof Error ? error.stack : "",
   });
   const detail = `Something went wrong inside DeltaHook. Its log has the cause under the reference ${reference}.`;
-  return { problem: { type: typeOf("internal"), title: "Internal error", status: 500, detail }, headers: {} };
+  return { problem: { type: typeOf("internal"), ...INTERNAL, detail }, headers: {} };
 }
 
 function ofAppError(error: AppError): ProblemAnswer {

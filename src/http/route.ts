@@ -36,6 +36,8 @@ export type Answer = { status: number; description: string; example?: unknown; t
 export type RouteRequest<Query, Body> = {
   /** Decoded, never empty. */
   params: Record<string, string>;
+  /** The `:id` of the path; empty where it has none. */
+  id: string;
   query: Query;
   body: Body;
   /** The body as it arrived, for who must keep a sender's bytes. */

@@ -3,8 +3,10 @@ import type { Database } from "../platform/database.ts";
 import { formatDuration, parseDuration } from "../platform/durations.ts";
 import { AppError } from "../platform/errors.ts";
 import { parseId, publicId } from "../platform/ids.ts";
+import { type Page, type PageRequest, readPage } from "./page.ts";
 import { atLeast, type Principal, type RateLimit, ROLES, type Role } from "./principal.ts";
 import * as store from "./store/api_keys.ts";
+import { line } from "./text.ts";
 import { hashToken, newToken } from "./token.ts";
 
 export const API_KEY_PREFIX = "dhk_";
@@ -22,7 +24,7 @@ export type ApiKey = {
   last_used_at: string | null;
 };
 
-const name = z.string().trim().min(1, "write at least one character").max(100);
+const name = line(100).min(1, "write at least one character");
 const rateLimit = z
   .strictObject({ max: z.int().min(1).max(1_000_000), per: z.union([z.string(), z.number()]) })
   .transform((limit, context): RateLimit => {
@@ -53,7 +55,7 @@ export type ApiKeyPatch = z.infer<typeof apiKeyPatch>;
 export type ApiKeys = {
   /** @throws AppError (403) for a role above the creator's own. */
   create(by: Principal | "cli", body: ApiKeyBody, now?: Date): Promise<ApiKey & { key: string }>;
-  list(page: { limit: number; cursor?: string | undefined }): Promise<{ data: ApiKey[]; next: string | null }>;
+  list(page: PageRequest): Promise<Page<ApiKey>>;
   get(id: string): Promise<ApiKey>;
   patch(by: Principal | "cli", id: string, patch: ApiKeyPatch, now?: Date): Promise<ApiKey>;
   /** Works at once on this node, and within 5 s on all others. */
@@ -88,12 +90,8 @@ export function createApiKeys({ sql }: Database): ApiKeys {
     return { ...shown, key };
   }
 
-  async function list(page: { limit: number; cursor?: string | undefined }) {
-    const after = page.cursor === undefined ? null : parseId("apiKey", page.cursor);
-    if (page.cursor !== undefined && !after) throw badCursor();
-    const rows = await store.listApiKeys(sql, after, page.limit + 1);
-    const data = rows.slice(0, page.limit).map(show);
-    return { data, next: rows.length > page.limit ? (data.at(-1)?.id ?? null) : null };
+  function list(page: PageRequest) {
+    return readPage("apiKey", page, (after, limit) => store.listApiKeys(sql, after, limit), show);
   }
 
   async function patch(by: Principal | "cli", id: string, changes: ApiKeyPatch, now = new Date()): Promise<ApiKey> {
@@ -190,9 +188,4 @@ function parseExpiry(text: string | null, now: Date): Date | null {
 
 function notFound(id: string): AppError {
   return new AppError("not_found", `There is no API key ${id.slice(0, 64)}; GET /v1/api-keys lists them.`);
-}
-
-function badCursor(): AppError {
-  const message = "The cursor is not one that this list gave out; leave it out to start from the newest.";
-  return new AppError("invalid", message, { faults: [{ pointer: "/cursor", message }] });
 }

@@ -1,6 +1,6 @@
 import type { Database, SqlRunner } from "../platform/database.ts";
-import { AppError } from "../platform/errors.ts";
-import { type IdKind, parseId, publicId, uuidTime } from "../platform/ids.ts";
+import { type IdKind, publicId, uuidTime } from "../platform/ids.ts";
+import { type Page, type PageRequest, readPage } from "./page.ts";
 import type { Principal } from "./principal.ts";
 import * as store from "./store/audit.ts";
 
@@ -39,18 +39,8 @@ export async function audit(sql: SqlRunner, entry: AuditEntry): Promise<void> {
 }
 
 /** Newest first. */
-export async function listAudit(
-  { sql }: Database,
-  page: { limit: number; cursor?: string | undefined },
-): Promise<{ data: Audited[]; next: string | null }> {
-  const after = page.cursor === undefined ? null : parseId("audit", page.cursor);
-  if (page.cursor !== undefined && !after) {
-    const message = "The cursor is not one that this list gave out; leave it out to start from the newest.";
-    throw new AppError("invalid", message, { faults: [{ pointer: "/cursor", message }] });
-  }
-  const rows = await store.listAudit(sql, after, page.limit + 1);
-  const data = rows.slice(0, page.limit).map(show);
-  return { data, next: rows.length > page.limit ? (data.at(-1)?.id ?? null) : null };
+export function listAudit({ sql }: Database, page: PageRequest): Promise<Page<Audited>> {
+  return readPage("audit", page, (after, limit) => store.listAudit(sql, after, limit), show);
 }
 
 type Actor = Pick<store.AuditRow, "actor_kind" | "actor_id" | "actor_name">;

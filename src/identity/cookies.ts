@@ -26,6 +26,12 @@ export function readSessionCookie(header: string | undefined, https: boolean): s
 }
 
 function cookie(value: string, https: boolean, maxAgeSeconds: number): string {
-  const parts = [`${sessionCookieName(https)}=${value}`, "Path=/", `Max-Age=${maxAgeSeconds}`, "HttpOnly", "SameSite=Lax"];
+  const parts = [
+    `${sessionCookieName(https)}=${value}`,
+    "Path=/",
+    `Max-Age=${maxAgeSeconds}`,
+    "HttpOnly",
+    "SameSite=Lax",
+  ];
   return [...parts, ...(https ? ["Secure"] : [])].join("; ");
 }

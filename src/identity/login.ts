@@ -4,10 +4,11 @@ import { AppError } from "../platform/errors.ts";
 import { verifyPassword } from "./passwords.ts";
 import type { Principal } from "./principal.ts";
 import * as store from "./store/users.ts";
+import { line } from "./text.ts";
 import { beginLogin } from "./throttle.ts";
 import { checkedHash, show, type User } from "./users.ts";
 
-export const loginBody = z.strictObject({ email: z.string().max(254), password: z.string().max(1024) });
+export const loginBody = z.strictObject({ email: line(254), password: z.string().max(1024) });
 export type LoginBody = z.infer<typeof loginBody>;
 
 export const passwordBody = z.strictObject({ old_password: z.string().max(1024), new_password: z.string().max(1024) });
@@ -30,7 +31,10 @@ export async function signIn(
   const row = await store.findUserByEmail(database.sql, email);
   const hash = await store.findHash(database.sql, row?.id ?? NOBODY);
   if (!(await verifyPassword(hash, login.password)) || !row) {
-    throw new AppError("unauthenticated", "Email or password is wrong; check both, or ask an admin for a new password.");
+    throw new AppError(
+      "unauthenticated",
+      "Email or password is wrong; check both, or ask an admin for a new password.",
+    );
   }
   await attempt.succeeded(row.id);
   if (row.disabled_at) throw new AppError("forbidden", "This account is disabled; ask an admin to enable it.");

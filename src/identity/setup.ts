@@ -11,6 +11,7 @@ type FirstAdmin = { email: string; password: string };
  * @returns its token, to be printed once, or null when a user exists already.
  */
 export async function createSetupLink({ sql }: Database): Promise<string | null> {
+  if (await store.anyUser(sql)) return null;
   const token = newToken();
   const made = await sql.begin(async (transaction) => {
     await store.lockUsers(transaction);

@@ -2,9 +2,11 @@ import { z } from "zod";
 import type { Database, Transaction } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
 import { parseId, publicId } from "../platform/ids.ts";
+import { type Page, type PageRequest, readPage } from "./page.ts";
 import { hashPassword, passwordFault } from "./passwords.ts";
 import { ROLES, type Role } from "./principal.ts";
 import * as store from "./store/users.ts";
+import { line } from "./text.ts";
 
 /** A person as the API shows them. */
 export type User = {
@@ -17,13 +19,10 @@ export type User = {
   updated_at: string;
 };
 
-const email = z
-  .string()
-  .trim()
-  .max(254)
+const email = line(254)
   .regex(/^[^\s@"(),:;<>[\]\\]+@[^\s@.]+(\.[^\s@.]+)*$/, "write an email address such as ada@example.com")
   .toLowerCase();
-const name = z.string().trim().max(100);
+const name = line(100);
 const password = z.string().max(1024);
 
 export const userBody = z.strictObject({
@@ -47,7 +46,7 @@ export type UserPatch = z.infer<typeof userPatch>;
 /** Takes and gives public ids (`usr_…`). */
 export type Users = {
   create(body: UserBody): Promise<User>;
-  list(page: { limit: number; cursor?: string | undefined }): Promise<{ data: User[]; next: string | null }>;
+  list(page: PageRequest): Promise<Page<User>>;
   get(id: string): Promise<User>;
   /** Disabling and a new password end all sessions and login tokens. @throws AppError (409) for the last admin. */
   patch(id: string, patch: UserPatch): Promise<User>;
@@ -61,31 +60,28 @@ export function createUsers({ sql }: Database): Users {
   async function create(body: UserBody): Promise<User> {
     const address = parseEmail(body.email);
     const hash = await checkedHash(body.password, "/password", address);
-    const row = await sql.begin(async (transaction) => insertWithPassword(transaction, { ...body, email: address }, hash));
+    const row = await sql.begin(async (transaction) =>
+      insertWithPassword(transaction, { ...body, email: address }, hash),
+    );
     return show(row);
   }
 
-  async function list(page: { limit: number; cursor?: string | undefined }) {
-    const after = page.cursor === undefined ? null : parseId("user", page.cursor);
-    if (page.cursor !== undefined && !after) throw badCursor();
-    const rows = await store.listUsers(sql, after, page.limit + 1);
-    const data = rows.slice(0, page.limit).map(show);
-    return { data, next: rows.length > page.limit ? (data.at(-1)?.id ?? null) : null };
+  function list(page: PageRequest) {
+    return readPage("user", page, (after, limit) => store.listUsers(sql, after, limit), show);
   }
 
   async function get(id: string): Promise<User> {
-    const row = await store.findUser(sql, uuidOf(id));
-    if (!row) throw notFound(id);
-    return show(row);
+    return show(await find(id));
   }
 
   async function patch(id: string, changes: UserPatch): Promise<User> {
-    const uuid = uuidOf(id);
-    const hash = changes.password === undefined ? null : await checkedHash(changes.password, "/password", changes.email);
+    const known = await find(id);
+    const address = changes.email ?? known.email;
+    const hash = changes.password === undefined ? null : await checkedHash(changes.password, "/password", address);
     try {
-      return show(await sql.begin((transaction) => applyPatch(transaction, uuid, changes, hash)));
+      return show(await sql.begin((transaction) => applyPatch(transaction, known.id, changes, hash)));
     } catch (error) {
-      if ((error as { code?: unknown }).code === UNIQUE_VIOLATION) throw emailTaken(changes.email ?? "");
+      if ((error as { code?: unknown }).code === UNIQUE_VIOLATION) throw emailTaken(address);
       throw error;
     }
   }
@@ -116,9 +112,16 @@ export function createUsers({ sql }: Database): Users {
     });
   }
 
+  async function find(id: string): Promise<store.UserRow> {
+    const row = await store.findUser(sql, uuidOf(id));
+    if (!row) throw notFound(id);
+    return row;
+  }
+
   async function resetPassword(address: string, newPassword: string): Promise<User> {
     const row = await store.findUserByEmail(sql, parseEmail(address));
-    if (!row) throw new AppError("not_found", `No user has the address ${address}; \`deltahook users add\` creates one.`);
+    if (!row)
+      throw new AppError("not_found", `No user has the address ${address}; \`deltahook users add\` creates one.`);
     return patch(publicId("user", row.id), { password: newPassword, disabled: false });
   }
 
@@ -186,9 +189,4 @@ function notFound(id: string): AppError {
 function emailTaken(address: string): AppError {
   const message = `Another user has the address ${address}; use another one.`;
   return new AppError("conflict", message, { faults: [{ pointer: "/email", message }] });
-}
-
-function badCursor(): AppError {
-  const message = "The cursor is not one that this list gave out; leave it out to start from the newest.";
-  return new AppError("invalid", message, { faults: [{ pointer: "/cursor", message }] });
 }

@@ -66,7 +66,8 @@ for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "htt
 
 /**
  * The one door for outbound HTTP. It connects only to addresses that it has checked itself, by naming the address in
- * the URL and the host in `Host` and in TLS; certificates are verified against the host.
+ * the URL and the host in `Host` and in TLS; certificates are verified against the host. At most
+ * `BUN_CONFIG_MAX_HTTP_REQUESTS` requests (256 unless the process was *started* with more) are in flight; others queue.
  */
 export function createOutbound(options: {
   allowedNetworks: AllowedNetworks;

@@ -49,7 +49,9 @@ export function redactor(secrets: readonly string[]): (text: string) => string {
   const forms = [...new Set(secrets.flatMap(spellings))].filter((form) => form !== "");
   if (forms.length === 0) return (text) => text;
   // The longest first: a shorter form inside a longer one must not leave its ends standing.
-  const sources = forms.sort((a, b) => b.length - a.length).map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"));
+  const sources = forms
+    .sort((a, b) => b.length - a.length)
+    .map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"));
   const pattern = new RegExp(sources.join("|"), "g");
   return (text) => text.replace(pattern, MASK);
 }

@@ -16,7 +16,10 @@ const VALUES = {
   bearer: headerValue,
   basic: z.strictObject({
     username: text(1024).refine((value) => !value.includes(":"), "a user name cannot contain a colon (RFC 7617)"),
-    password: z.string().max(8192).refine((value) => value.isWellFormed(), "write valid Unicode"),
+    password: z
+      .string()
+      .max(8192)
+      .refine((value) => value.isWellFormed(), "write valid Unicode"),
   }),
   header: z.strictObject({ name: headerName, value: headerValue }),
   query: z.strictObject({ name: text(128), value: text(8192) }),
@@ -31,9 +34,12 @@ const VALUES = {
 export type SecretKind = keyof typeof VALUES;
 export const SECRET_KINDS = Object.keys(VALUES) as SecretKind[];
 
-const name = text(100).trim().min(1, "write at least one character that is no space");
-const variant = <K extends SecretKind>(kind: K) =>
-  z.strictObject({ name, kind: z.literal(kind), value: VALUES[kind] });
+// Postgres takes no NUL, and a control character in a name only serves to deceive.
+const name = text(100)
+  .trim()
+  .min(1, "write at least one character that is no space")
+  .regex(/^\P{Cc}*$/u, "write no control characters");
+const variant = <K extends SecretKind>(kind: K) => z.strictObject({ name, kind: z.literal(kind), value: VALUES[kind] });
 
 /** The body that creates a secret. `value` is write-only: no answer carries it. */
 export const secretBody = z.discriminatedUnion("kind", [

@@ -15,10 +15,7 @@ export type SealedSecret = { id: string; kind: SecretKind; sealed: string; revis
 
 export type FetchFailure = { problem: string; refused: boolean };
 
-export type FetchLease =
-  | { state: "held"; holder: string }
-  | { state: "busy" }
-  | ({ state: "failed" } & FetchFailure);
+export type FetchLease = { state: "held"; holder: string } | { state: "busy" } | ({ state: "failed" } & FetchFailure);
 
 /** The value is sealed for the id, so the id is made before the row. */
 export async function newSecretId(sql: SqlRunner): Promise<string> {

@@ -17,7 +17,7 @@ const MAX_REPLY_BYTES = 65_536;
  */
 export async function fetchToken(outbound: Outbound, client: OAuthClient, timeoutMs: number): Promise<FetchedToken> {
   const form: Record<string, string> = { grant_type: "client_credentials" };
-  if (client.scope !== null) form["scope"] = client.scope;
+  if (client.scope !== null) form.scope = client.scope;
   const ask = (headers: Record<string, string>, fields: Record<string, string>) =>
     outbound.request({
       method: "POST",
@@ -41,9 +41,10 @@ function readReply(result: OutboundResult, client: OAuthClient): FetchedToken {
   const server = `The OAuth2 token server ${URL.parse(client.tokenUrl)?.host ?? ""}`;
   const fail = (what: string, refused = false): FetchedToken => ({
     ok: false,
-    problem: redactor([client.clientSecret, basicUserPass(formEncode(client.clientId), formEncode(client.clientSecret))])(
-      `${server} ${what}`,
-    ),
+    problem: redactor([
+      client.clientSecret,
+      basicUserPass(formEncode(client.clientId), formEncode(client.clientSecret)),
+    ])(`${server} ${what}`),
     refused,
   });
   if (!result.ok) return fail(`could not be asked: ${result.fault.message}`);
@@ -56,15 +57,15 @@ function readReply(result: OutboundResult, client: OAuthClient): FetchedToken {
   if (result.status !== 200 && result.status !== 201) {
     return fail(`answered ${result.status}${reasonOf(reply)}. Check token_url of the secret, or wait for the server.`);
   }
-  const token = reply?.["access_token"];
+  const token = reply?.access_token;
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
     return fail("answered without a usable access_token. Check token_url of the secret.");
   }
-  const type = reply?.["token_type"] ?? "Bearer";
+  const type = reply?.token_type ?? "Bearer";
   if (typeof type !== "string" || type.toLowerCase() !== "bearer") {
     return fail("gives tokens that are not of the type Bearer. Only Bearer tokens are supported.");
   }
-  return { ok: true, token, lifeMs: lifeOf(reply?.["expires_in"]) };
+  return { ok: true, token, lifeMs: lifeOf(reply?.expires_in) };
 }
 
 function lifeOf(seconds: unknown): number {
@@ -74,8 +75,11 @@ function lifeOf(seconds: unknown): number {
 
 /** `error` and `error_description` of RFC 6749, 5.2, cut short. */
 function reasonOf(reply: Record<string, unknown> | null): string {
-  const parts = [reply?.["error"], reply?.["error_description"]].filter((part) => typeof part === "string");
-  const text = parts.join(": ").replace(/[^\x20-\x7e]+/g, " ").slice(0, 300);
+  const parts = [reply?.error, reply?.error_description].filter((part) => typeof part === "string");
+  const text = parts
+    .join(": ")
+    .replace(/[^\x20-\x7e]+/g, " ")
+    .slice(0, 300);
   return text === "" ? "" : ` (${text})`;
 }
 

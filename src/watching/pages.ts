@@ -1,4 +1,4 @@
-import type { Json } from "../platform/json.ts";
+import { ExactNumber, type Json } from "../platform/json.ts";
 import type { ItemsPlan } from "./compile.ts";
 import { compilePath, isPathFault } from "./jsonpath.ts";
 import type { PaginationInput } from "./request_input.ts";
@@ -75,7 +75,7 @@ function textAt(path: string, document: Json): string | null {
   if (isPathFault(compiled)) return null;
   const found = compiled.first(document);
   if (found === undefined || found === null || found === "" || found === false) return null;
-  return typeof found === "object" && !("toJSON" in found) ? null : String(found);
+  return typeof found === "object" && !(found instanceof ExactNumber) ? null : String(found);
 }
 
 function withParameter(url: string, name: string, value: string | number): string {

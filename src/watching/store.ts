@@ -27,6 +27,8 @@ export type Due = {
   failing: boolean;
   authFailed: boolean;
   held: boolean;
+  /** The last poll named a problem though it did not fail as a whole. */
+  troubled: boolean;
 };
 
 /** What a caller has in memory already; -1: nothing. */
@@ -45,11 +47,12 @@ export async function loadDue(sql: SqlRunner, job: string, known: readonly Known
       schedule.slow, schedule.pace::text as pace,
       status.state_version as "stateVersion",
       case when status.state_version <> known.state_version then (
-        select json_object_agg(key, value order by key)::text from deltahook.watch_state where watch_id = watch.id
+        select json_object_agg(key, value order by place)::text from deltahook.watch_state where watch_id = watch.id
       ) end as state,
       status.etag, status.last_modified as "lastModified",
       (extract(epoch from status.full_poll_at) * 1000)::float8 as "fullPollAt",
-      status.failures, status.failing, status.auth_failed as "authFailed", status.held is not null as held
+      status.failures, status.failing, status.auth_failed as "authFailed", status.held is not null as held,
+      status.problem is not null as troubled
     from unnest(
       ${arrayOf(known, (each) => each.id)}::uuid[], ${arrayOf(known, (each) => each.revision)}::int[],
       ${arrayOf(known, (each) => each.stateVersion)}::bigint[]
@@ -64,7 +67,7 @@ export async function loadDue(sql: SqlRunner, job: string, known: readonly Known
 /** The rows of one watch, if they are still of that version. */
 export async function loadState(sql: SqlRunner, id: string, stateVersion: number): Promise<{ state: string | null } | null> {
   const [row] = await sql<{ state: string | null }[]>`
-    select (select json_object_agg(key, value order by key)::text from deltahook.watch_state where watch_id = status.watch_id) as state
+    select (select json_object_agg(key, value order by place)::text from deltahook.watch_state where watch_id = status.watch_id) as state
     from deltahook.watch_status status where watch_id = ${id} and state_version = ${stateVersion}`;
   return row ?? null;
 }

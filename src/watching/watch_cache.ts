@@ -1,8 +1,74 @@
-import { type Json, parseJson } from "../platform/json.ts";
-import type { StoredHeaders } from "../vault/headers.ts";
-import { type CompiledWatch, compileWatch } from "./compile.ts";
+import type { CompiledWatch } from "./compile.ts";
 import type { Source } from "./governor.ts";
-import { stateOf } from "./state_text.ts";
+import { type PlainRequest, plainRequest, type ReadyRequest } from "./request.ts";
 import type { WatchState } from "./state.ts";
 import type { Due, Known } from "./store.ts";
-import type { WatchInput } from "./watch.ts";
+import { compileStored, readDefinition, type StoredWatch } from "./stored_watch.ts";
+
+/** Everything about a watch that stands as long as its revision, parsed once. */
+export type KnownWatch = {
+  readonly id: string;
+  readonly revision: number;
+  readonly input: StoredWatch;
+  readonly compiled: CompiledWatch;
+  readonly source: Source;
+  readonly request: PlainRequest;
+  /** The request with its credential on, for as long as that one is good. */
+  ready: ReadyRequest | null;
+  /** The last state loaded, when it is small. */
+  state: { version: number; rows: WatchState } | null;
+  /** A body that was found to change nothing in that state: the same one need not be parsed again. */
+  quiet: { version: number; body: number | bigint } | null;
+};
+
+export type WatchCache = {
+  /** What `loadDue` need not bring. */
+  known(id: string): Known;
+  /** The watch that a row is about. @throws TypeError when what is stored no longer compiles. */
+  of(due: Due): KnownWatch;
+};
+
+const MOST = 10_000;
+
+export function createWatchCache(): WatchCache {
+  const watches = new Map<string, KnownWatch>();
+  return {
+    known(id) {
+      const watch = watches.get(id);
+      if (!watch) return { id, revision: -1, stateVersion: -1 };
+      return { id, revision: watch.revision, stateVersion: watch.state?.version ?? watch.quiet?.version ?? -1 };
+    },
+    of(due) {
+      const known = watches.get(due.id);
+      if (known && known.revision === due.revision) return known;
+      if (due.definition === null) throw new TypeError("the definition of a watch was not loaded");
+      const watch = knownWatch(due, readDefinition(due.definition));
+      if (watches.size >= MOST) watches.clear();
+      watches.set(due.id, watch);
+      return watch;
+    },
+  };
+}
+
+export function knownWatch(
+  { id, revision, secretId }: { id: string; revision: number; secretId: string | null },
+  input: StoredWatch,
+): KnownWatch {
+  const request = plainRequest(input);
+  return {
+    id,
+    revision,
+    input,
+    compiled: compileStored(input),
+    source: { host: hostOf(request.url), credential: secretId ?? "" },
+    request,
+    ready: null,
+    state: null,
+    quiet: null,
+  };
+}
+
+/** The host that politeness goes by: name and port, as in the URL. */
+export function hostOf(url: string): string {
+  return URL.parse(url)?.host ?? "";
+}

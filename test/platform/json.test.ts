@@ -44,7 +44,9 @@ describe("parseJson keeps every digit", () => {
   });
 
   test("digits inside strings are left alone", () => {
-    expect(parseJson('{"id":"12345678901234567890","n":12345678901234567890}')).toMatchObject({ id: "12345678901234567890" });
+    expect(parseJson('{"id":"12345678901234567890","n":12345678901234567890}')).toMatchObject({
+      id: "12345678901234567890",
+    });
   });
 
   test("trailing zeros beyond a double's digits are no difference", () => {
@@ -68,7 +70,7 @@ describe("parseJson and hostile texts", () => {
   test("512 levels are taken, and brackets in strings do not count", () => {
     expect(() => parseJson("[".repeat(512) + "]".repeat(512))).not.toThrow();
     expect(() => parseJson("[".repeat(513) + "]".repeat(513))).toThrow(JsonError);
-    const brackets = "\\\"[{".repeat(2_000);
+    const brackets = '\\"[{'.repeat(2_000);
     expect(parseJson(`["${brackets}"]`)).toEqual(['"[{'.repeat(2_000)]);
   });
 
@@ -183,7 +185,18 @@ describe("equalJson", () => {
 });
 
 test("numbers compare by exact value", () => {
-  const rising = ["-1e500", "-12345678901234567891", "-12345678901234567890", "-1", "0", "1e-500", "0.1", "9007199254740992", "9007199254740993", "1e500"];
+  const rising = [
+    "-1e500",
+    "-12345678901234567891",
+    "-12345678901234567890",
+    "-1",
+    "0",
+    "1e-500",
+    "0.1",
+    "9007199254740992",
+    "9007199254740993",
+    "1e500",
+  ];
   const numbers = rising.map((text) => parseJson(text) as number | ExactNumber);
   for (const [i, a] of numbers.entries()) {
     for (const [j, b] of numbers.entries()) expect(Math.sign(compareNumbers(a, b))).toBe(Math.sign(i - j));

@@ -30,7 +30,9 @@ test("members of an element of a member, by absolute positions", () => {
 });
 
 describe("slices read back as what JSON.parse gives", () => {
-  const spaced = fc.tuple(fc.jsonValue(), fc.constantFrom(0, 1, "\t", "\n\r ")).map(([value, indent]) => [value, JSON.stringify(value, null, indent)] as const);
+  const spaced = fc
+    .tuple(fc.jsonValue(), fc.constantFrom(0, 1, "\t", "\n\r "))
+    .map(([value, indent]) => [value, JSON.stringify(value, null, indent)] as const);
 
   test("for objects", () => {
     const objects = fc.tuple(fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue()), fc.constantFrom(0, 2, "\t"));
@@ -40,7 +42,8 @@ describe("slices read back as what JSON.parse gives", () => {
         const members = memberSlices(text);
         const parsed = JSON.parse(text);
         expect([...members.keys()].sort()).toEqual(Object.keys(parsed).sort());
-        for (const [name, slice] of members) expect(JSON.parse(text.slice(slice.start, slice.end))).toEqual(parsed[name]);
+        for (const [name, slice] of members)
+          expect(JSON.parse(text.slice(slice.start, slice.end))).toEqual(parsed[name]);
       }),
       { numRuns: 500 },
     );
@@ -50,7 +53,9 @@ describe("slices read back as what JSON.parse gives", () => {
     fc.assert(
       fc.property(fc.array(spaced), (elements) => {
         const text = `[${elements.map(([, written]) => written).join(" , ")}]`;
-        expect(elementSlices(text).map((slice) => cut(text, slice))).toEqual(elements.map(([, written]) => written.trim()));
+        expect(elementSlices(text).map((slice) => cut(text, slice))).toEqual(
+          elements.map(([, written]) => written.trim()),
+        );
       }),
       { numRuns: 500 },
     );

@@ -378,11 +378,13 @@ describe("a misbehaving server", () => {
   const gzipped = gzipSync("hello ".repeat(100));
   const gzip = (body: Uint8Array) => answerWith(body, "content-encoding: gzip\r\n");
   const head = (lines: string, after = "") => `HTTP/1.1 200 OK\r\n${lines}\r\n${after}`;
-  const drip = (socket: Socket) => {
+  const drip = (start: string) => (socket: Socket) => {
+    socket.write(start);
     const timer = setInterval(() => socket.write("x"), 10);
     socket.on("close", () => clearInterval(timer));
   };
-  const flood = (text: string) => (socket: Socket) => {
+  const flood = (start: string, text: string) => (socket: Socket) => {
+    socket.write(start);
     const timer = setInterval(() => socket.writableLength < 1e6 && socket.write(text.repeat(10)), 1);
     socket.on("close", () => clearInterval(timer));
   };
@@ -390,9 +392,9 @@ describe("a misbehaving server", () => {
 
   const table: [string, string, number | null, (socket: Socket) => void][] = [
     ["says nothing", "timeout", null, () => {}],
-    ["drips its headers", "timeout", null, drip],
-    ["drips its body", "timeout", 200, (s) => (s.write(head("content-length: 1000\r\n")), drip(s))],
-    ["sends interim answers for ever", "timeout", null, flood("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n")],
+    ["drips its headers", "timeout", null, drip("HTTP/1.1 200 OK\r\nx-slow: ")],
+    ["drips its body", "timeout", 200, drip(head("content-length: 1000\r\n"))],
+    ["sends interim answers for ever", "timeout", null, flood("", "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n")],
     ["hangs up at once", "reset", null, (s) => s.end()],
     ["resets at once", "reset", null, (s) => s.resetAndDestroy()],
     ["ends within its headers", "reset", null, (s) => s.end("HTTP/1.1 200 OK\r\ncontent-le")],
@@ -427,11 +429,11 @@ describe("a misbehaving server", () => {
       200,
       (s) => s.write(head(`${`x-a: ${long}\r\n`.repeat(10)}content-length: 0\r\n`)),
     ],
-    ["sends headers for ever", "protocol", null, (s) => (s.write("HTTP/1.1 200 OK\r\n"), flood(`x: ${long}\r\n`)(s))],
+    ["sends headers for ever", "protocol", null, flood("HTTP/1.1 200 OK\r\n", `x: ${long}\r\n`)],
     ["cuts its gzip short", "protocol", 200, gzip(gzipped.subarray(0, -8))],
     ["says gzip but is not", "protocol", 200, gzip(Buffer.from("hello"))],
     ["announces too much", "too_large", 200, (s) => s.write(head("content-length: 999999999999999\r\n"))],
-    ["sends too much", "too_large", 200, (s) => (s.write(head("")), flood(long)(s))],
+    ["sends too much", "too_large", 200, flood(head(""), long)],
     ["sends a gzip bomb", "too_large", 200, gzip(gzipSync(Buffer.alloc(10_000_000)))],
   ];
 
@@ -511,6 +513,17 @@ describe("a body", () => {
     expect(textOf(await door().ask(`http://127.0.0.1:${chunked.port}/`))).toBe("abc");
     const closing = await rawServer((s) => s.end("HTTP/1.1 200 OK\r\n\r\nabc"));
     expect(textOf(await door().ask(`http://127.0.0.1:${closing.port}/`))).toBe("abc");
+  });
+
+  test("past its cap is not read on: the connection is closed", async () => {
+    const closed = Promise.withResolvers<void>();
+    const { port } = await rawServer((socket) => {
+      socket.on("close", () => closed.resolve());
+      socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n01234\r\n");
+    });
+    const result = await door().ask(`http://127.0.0.1:${port}/`, { maxBytes: 3, oversize: "truncate" });
+    expect(textOf(result)).toBe("012");
+    await closed.promise;
   });
 
   test("that is a bomb or never ends costs little memory", async () => {
@@ -664,7 +677,7 @@ describe("redirects", () => {
 
 describe("TLS", () => {
   async function tlsServer(name: string) {
-    const names: (string | false)[] = [];
+    const names: (string | false | null)[] = [];
     const requests: string[] = [];
     const [key, cert] = [`${name}.key`, `${name}.pem`].map((file) => readFileSync(join(FIXTURES, "tls", file)));
     const server = createTlsServer({ key, cert }, (socket) => {

@@ -1,4 +1,4 @@
-import type { Authorise } from "../../src/delivering/attempt.ts";
+import type { Authorise } from "../../src/delivering/authorise.ts";
 import { createDelivering, type Delivering } from "../../src/delivering/delivering.ts";
 import { newSigningSecret } from "../../src/delivering/signature.ts";
 import { parseAllowedNetworks } from "../../src/platform/addresses.ts";
@@ -12,7 +12,12 @@ import { createVault } from "../../src/vault/vault.ts";
 
 export const vault = createVault({ masterKey: "a master key for tests, long enough" });
 export const loopback = createOutbound({ allowedNetworks: parseAllowedNetworks(["127.0.0.0/8"]) });
-const noCredentials: Authorise = async (_id, request) => ({ ...request, secretHeaders: [], redact: (text) => text });
+const noCredentials: Authorise = async (_id, request) => ({
+  ...request,
+  secretHeaders: [],
+  redact: (text) => text,
+  refused: async () => false,
+});
 
 export type Engine = { delivering: Delivering; stop(): Promise<void> };
 

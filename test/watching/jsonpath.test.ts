@@ -45,7 +45,7 @@ test.each(examples)("%s", (text, values) => {
 
 test("matches carry normalised paths", () => {
   const document = parseJson(`{"a":[{"it's":1}],"":{"\\n":2}}`);
-  expect(path("$.a[-1][\"it's\"]").matches(document)).toEqual([{ path: "$['a'][0]['it\\'s']", value: 1 }]);
+  expect(path('$.a[-1]["it\'s"]').matches(document)).toEqual([{ path: "$['a'][0]['it\\'s']", value: 1 }]);
   expect(path("$..[?@ == 2]").matches(document)).toEqual([{ path: "$['']['\\n']", value: 2 }]);
 });
 
@@ -75,7 +75,9 @@ test.each(faults)("%j is refused at position %d", (text, position, message) => {
 });
 
 describe("exact numbers", () => {
-  const document = parseJson(`{"list":[{"id":12345678901234567890,"n":1},{"id":12345678901234567891,"n":2}],"big":1e400}`);
+  const document = parseJson(
+    `{"list":[{"id":12345678901234567890,"n":1},{"id":12345678901234567891,"n":2}],"big":1e400}`,
+  );
 
   test("come out as leaves", () => {
     expect(stringifyJson(path("$..*").values(document).slice(1, 3))).toBe('[1e400,{"id":12345678901234567890,"n":1}]');

@@ -17,7 +17,7 @@ export async function insertAudit(sql: SqlRunner, entry: Omit<AuditRow, "id">): 
     insert into deltahook.audit_log
       (actor_kind, actor_id, actor_name, action, resource_kind, resource_id, address, detail)
     values (${entry.actor_kind}, ${entry.actor_id}, ${entry.actor_name}, ${entry.action}, ${entry.resource_kind},
-            ${entry.resource_id}, ${entry.address}, ${JSON.stringify(entry.detail)}::text::json)`;
+            ${entry.resource_id}, ${entry.address}, ${entry.detail && JSON.stringify(entry.detail)}::text::json)`;
 }
 
 /** Newest first, after (older than) the given id. */

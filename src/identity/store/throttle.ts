@@ -7,7 +7,7 @@ export async function lockThrottles(sql: Transaction, subjects: readonly string[
   const ordered = [...subjects].sort();
   await sql`
     insert into deltahook.login_throttle (subject, failures, last_failure_at)
-    select subject, 0, 'epoch' from unnest(${ordered}::text[]) with ordinality as t(subject, place) order by place
+    select subject, 0, 'epoch'::timestamptz from unnest(${ordered}::text[]) with ordinality as t(subject, place) order by place
     on conflict do nothing`;
   return sql<ThrottleRow[]>`
     select subject, failures, last_failure_at from deltahook.login_throttle

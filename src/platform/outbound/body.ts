@@ -28,7 +28,12 @@ export async function readBody(response: Response, limit: BodyLimit): Promise<Bo
     return { bytes: new Uint8Array(await response.arrayBuffer()), truncated: false };
 
   // No coding makes data this much longer, so a coded body beyond it is too large when decoded as well.
-  const wire = await readWire(response, coding ? limit.maxBytes + 1024 : limit.maxBytes);
+  const maxWireBytes = coding ? limit.maxBytes + 1024 : limit.maxBytes;
+  if (length > maxWireBytes && limit.oversize === "fail" && response.body) {
+    await response.body.cancel();
+    return tooLarge(limit);
+  }
+  const wire = await readWire(response, maxWireBytes);
   if (wire.truncated && limit.oversize === "fail") return tooLarge(limit);
   if (!coding || wire.bytes.length === 0) return wire;
   const decoded = await decode(wire, coding, limit);

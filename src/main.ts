@@ -1,0 +1,229 @@
+import { resolve } from "node:path";
+import { createAuthorise } from "./delivering/authorise.ts";
+import { createDelivering } from "./delivering/delivering.ts";
+import { apiRoutes, healthOnlyRoutes } from "./http/api.ts";
+import { createServer } from "./http/server.ts";
+import { createIdentity, sweepIdentity } from "./identity/identity.ts";
+import { createSetupLink, ensureAdmin } from "./identity/setup.ts";
+import { parseAllowedNetworks } from "./platform/addresses.ts";
+import { createClock } from "./platform/clock.ts";
+import type { Config } from "./platform/config.ts";
+import { type ConnectionTarget, connectDatabase, type Database, isAway } from "./platform/database.ts";
+import { startEmbedded } from "./platform/embedded.ts";
+import { messageOf } from "./platform/errors.ts";
+import { loadKeys } from "./platform/keys.ts";
+import type { Log } from "./platform/log.ts";
+import { migrate } from "./platform/migrate.ts";
+import { createOutbound } from "./platform/outbound.ts";
+import { createNode, type Pools } from "./platform/pools.ts";
+import { installQueue } from "./platform/queue.ts";
+import { repeat } from "./platform/repeat.ts";
+import { createRollups } from "./platform/rollups.ts";
+import { createOAuthTokens } from "./vault/oauth.ts";
+import { createSecrets } from "./vault/secrets.ts";
+import { createVault } from "./vault/vault.ts";
+import { createWatching } from "./watching/watching.ts";
+
+export type RunningServer = {
+  url: string;
+  /** The one-time link by which the first account is made; null when there is one already. */
+  setupLink: string | null;
+  stop(): Promise<void>;
+};
+
+/** What a stop has to undo, in the order of its making. */
+type Undo = { name: string; step(): Promise<unknown> }[];
+
+/** At this age of a stop open requests are ended; with writing down what came of them, the whole takes under 8 s. */
+const DRAIN_MS = 5_000;
+const HOUR_MS = 3_600_000;
+
+/**
+ * Starts everything from the ground up, and stops it in reverse. When a step fails, those before it are undone.
+ * @throws AppError with what is wrong and what to do about it.
+ */
+export async function startServer(config: Config, log: Log): Promise<RunningServer> {
+  const undo: Undo = [];
+  const stop = async () => {
+    for (const { name, step } of undo.splice(0).reverse()) {
+      await step().catch((error) => log.warn(`${name} did not stop cleanly`, { problem: messageOf(error) }));
+    }
+  };
+  try {
+    return { ...(await start(config, log, undo)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(config: Config, log: Log, undo: Undo): Promise<Omit<RunningServer, "stop">> {
+  const dataDir = resolve(config.DATA_DIR ?? "data");
+  const target = await openPostgres(config, dataDir, log, undo);
+  const database = connectDatabase(target, { max: 10, log });
+  undo.push({ name: "database pool", step: database.close });
+  await whenThere(database, log);
+  await migrate(database, { log, installQueue: () => installQueue(target, log) });
+
+  const keys = loadKeys(config, dataDir, log);
+  const vault = createVault({ masterKey: keys.masterKey, previousKeys: config.MASTER_KEY_PREVIOUS });
+  const secrets = createSecrets(database, vault);
+  const outbound = createOutbound({ allowedNetworks: parseAllowedNetworks(config.ALLOWED_NETWORKS) });
+  const tokens = createOAuthTokens({ database, vault, outbound });
+  const clock = createClock();
+  await clock.synchronise(database.sql);
+  const nodeId = crypto.randomUUID();
+  const rollups = createRollups(nodeId);
+  const node = createNode({ database, target, clock, log, nodeId, alone: config.DATABASE_URL === null });
+  undo.push({ name: "node", step: node.leave });
+
+  const delivering = createDelivering({
+    database,
+    clock,
+    log,
+    outbound,
+    vault,
+    authorise: createAuthorise(secrets, tokens),
+    rollups,
+    concurrency: config.CONCURRENCY,
+    defaults: { retry: { delays: config.RETRY_DELAYS }, timeoutMs: config.DELIVERY_TIMEOUT },
+    share: node.share,
+  });
+  const watching = createWatching({
+    database,
+    clock,
+    log,
+    outbound,
+    vault,
+    secrets,
+    tokens,
+    rollups,
+    publish: delivering.publish,
+    concurrency: config.POLL_CONCURRENCY,
+    hostConcurrency: config.HOST_CONCURRENCY,
+    hostRate: config.HOST_RATE,
+    timeoutMs: config.POLL_TIMEOUT,
+    maxBytes: config.MAX_RESPONSE_BYTES,
+  });
+  undo.push({ name: "writing down", step: () => Promise.all([delivering.finish(), watching.finish()]) });
+
+  const work = config.ROLE === "web" ? null : startWork();
+  const flushing = repeat({
+    name: "counters",
+    everyMs: 5_000,
+    log,
+    work: async () => void (await rollups.flush(database.sql)),
+  });
+  const sweeping = repeat({
+    name: "expired sessions",
+    everyMs: HOUR_MS,
+    log,
+    work: async () => void (await sweepIdentity(database)),
+  });
+  undo.push({ name: "maintenance", step: () => Promise.all([flushing.stop(), sweeping.stop()]) });
+  undo.push({ name: "counters", step: () => rollups.flush(database.sql) });
+
+  const host = config.HOST ?? "127.0.0.1";
+  const identity = createIdentity({
+    database,
+    jwtSecret: keys.jwtSecret,
+    https: config.PUBLIC_URL?.startsWith("https:") ?? false,
+  });
+  const readiness = async () => [
+    { name: "database", problem: await databaseProblem(database) },
+    { name: "workers", problem: work === null || work.running() ? null : "the worker pools are starting again" },
+  ];
+  const rooms = {
+    config,
+    database,
+    identity,
+    secrets,
+    vault,
+    outbound,
+    delivering,
+    watching,
+    rollups,
+    clock,
+    readiness,
+    log,
+  };
+  const server = createServer({
+    routes: config.ROLE === "worker" ? healthOnlyRoutes(rooms) : apiRoutes(rooms),
+    publicUrl: config.PUBLIC_URL ?? `http://${shownHost(host)}:${config.PORT}`,
+    identity,
+    log,
+  });
+  // Together, since fetching has to stop at once and open requests may take a while.
+  undo.push({ name: "requests", step: () => Promise.all([server.stop(), work?.stop()]) });
+  const { port } = server.listen({ host, port: config.PORT });
+  const url = config.PUBLIC_URL ?? `http://${shownHost(host)}:${port}`;
+  return { url, setupLink: config.ROLE === "worker" ? null : await firstAccount(config, database, url, log) };
+
+  /** Polls and deliveries each have a pool of their own, so that neither starves the other. */
+  function startWork(): Pools {
+    delivering.start();
+    watching.start();
+    const pools = node.startPools([
+      { name: "deliver", tasks: { deliver: delivering.deliverer.deliver }, concurrency: config.CONCURRENCY },
+      { name: "poll", tasks: watching.tasks, concurrency: watching.jobs },
+    ]);
+    let stopped: Promise<void> | null = null;
+    const stop = async () => {
+      delivering.beginStop();
+      watching.beginStop();
+      const ending = setTimeout(() => {
+        delivering.abort();
+        watching.abort();
+      }, DRAIN_MS);
+      await pools.stop();
+      clearTimeout(ending);
+    };
+    const once = () => {
+      stopped ??= stop();
+      return stopped;
+    };
+    undo.push({ name: "work", step: once });
+    return { running: pools.running, stop: once };
+  }
+}
+
+async function openPostgres(config: Config, dataDir: string, log: Log, undo: Undo): Promise<ConnectionTarget> {
+  if (config.DATABASE_URL !== null) return { url: config.DATABASE_URL };
+  const embedded = await startEmbedded({ dataDir, log });
+  undo.push({ name: "embedded Postgres", step: embedded.stop });
+  return embedded.connection;
+}
+
+/** In a compose file Postgres often starts at the same moment: a minute is granted. */
+async function whenThere(database: Database, log: Log): Promise<void> {
+  const giveUpAt = performance.now() + 60_000;
+  for (;;) {
+    try {
+      await database.sql`select 1`;
+      return;
+    } catch (error) {
+      if (!isAway(error) || performance.now() > giveUpAt) throw error;
+      log.warn("waiting for Postgres", { problem: messageOf(error) });
+      await Bun.sleep(1_000);
+    }
+  }
+}
+
+async function databaseProblem(database: Database): Promise<string | null> {
+  const answered = await Promise.race([database.sql`select 1`.catch(() => null), Bun.sleep(2_000).then(() => null)]);
+  return answered ? null : "Postgres does not answer";
+}
+
+async function firstAccount(config: Config, database: Database, url: string, log: Log): Promise<string | null> {
+  if (config.ADMIN_EMAIL !== null && config.ADMIN_PASSWORD !== null) {
+    const made = await ensureAdmin(database, { email: config.ADMIN_EMAIL, password: config.ADMIN_PASSWORD });
+    if (made) log.info("the first admin was created", { email: made.email });
+  }
+  const token = await createSetupLink(database);
+  return token === null ? null : `${url}/setup?token=${token}`;
+}
+
+function shownHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "localhost";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,42 @@
+import { addEndpoint, startEngine } from "../support/engine.ts";
+import { testDatabase } from "../support/database.ts";
+
+/**
+ * Deliveries per second from a full queue: `events` are stated first, then a node with default settings is started and
+ * timed until the tables say that each is delivered.
+ */
+export async function measureDeliveries(options: { url: string; events: number; endpoints: number }): Promise<{ perSecond: number; ingestedPerSecond: number }> {
+  const at = await testDatabase();
+  try {
+    for (let i = 0; i < options.endpoints; i++) {
+      await addEndpoint(at.database, { url: `${options.url}/${i}`, maxInFlight: 100, eventTypes: [`order.${i}`] });
+    }
+    const publisher = startEngine(at, { work: false });
+    const data = JSON.stringify({ order: { id: 1, status: "paid", note: "x".repeat(220) } });
+    const ingestStartedAt = performance.now();
+    for (let i = 0; i < options.events; i += 500) {
+      await publisher.delivering.ingest.submitAll(
+        Array.from({ length: 500 }, (_, k) => ({
+          event: { type: `order.${(i + k) % options.endpoints}`, data, origin: "api" as const },
+          requestHash: Buffer.alloc(0),
+        })),
+      );
+    }
+    const ingestMs = performance.now() - ingestStartedAt;
+    await publisher.stop();
+    await at.database.sql`analyze deltahook.deliveries, deltahook.events`;
+    const startedAt = performance.now();
+    const engine = startEngine(at, { concurrency: 256 });
+    for (;;) {
+      const [row] = await at.database.sql<{ left: number }[]>`
+        select count(*) as left from (select from deltahook.deliveries where state = 'pending' limit 200) pending`;
+      if (row?.left === 0) break;
+      await Bun.sleep(10);
+    }
+    const ms = performance.now() - startedAt;
+    await engine.stop();
+    return { perSecond: (options.events / ms) * 1000, ingestedPerSecond: (options.events / ingestMs) * 1000 };
+  } finally {
+    await at.drop();
+  }
+}

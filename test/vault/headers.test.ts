@@ -1,0 +1,59 @@
+import { describe, expect, test } from "bun:test";
+import { isCredentialName, MASK, maskHeaders, openHeaders, sealHeaders } from "../../src/vault/headers.ts";
+import { createVault } from "../../src/vault/vault.ts";
+
+const vault = createVault({ masterKey: "a master key of enough characters 123" });
+
+describe("stored headers", () => {
+  test.each([
+    ["Authorization", true],
+    ["proxy-authorization", true],
+    ["Cookie", true],
+    ["X-Auth-Token", true],
+    ["x-client-secret", true],
+    ["X-Password", true],
+    ["x-api-key", true],
+    ["APIKEY", true],
+    ["api_key", true],
+    ["X-Hub-Signature", true],
+    ["x-session-id", true],
+    ["x-auth", true],
+    ["accept", false],
+    ["x-team", false],
+    ["x-author", false],
+    ["content-type", false],
+    ["x-key-count", false],
+  ])("judge by the name %s: a credential? %p", (name, credential) => {
+    expect(isCredentialName(name)).toBe(credential);
+  });
+
+  test("are sealed where they are credentials, shown as ***, and opened for their owner", async () => {
+    const given = { "X-Api-Key": "k-123", accept: "text/plain" };
+    const stored = await sealHeaders(vault, "owner-1", given);
+    expect(JSON.stringify(stored)).not.toContain("k-123");
+    expect(maskHeaders(stored)).toEqual({ "X-Api-Key": MASK, accept: "text/plain" });
+    expect(await openHeaders(vault, "owner-1", stored)).toEqual(given);
+    expect(openHeaders(vault, "owner-2", stored)).rejects.toThrow("another place");
+  });
+
+  test("cannot be moved to a header of another name", async () => {
+    const stored = await sealHeaders(vault, "owner-1", { "x-token": "t-1" });
+    const moved = { cookie: stored["x-token"] ?? "" };
+    expect(openHeaders(vault, "owner-1", moved)).rejects.toThrow("another place");
+  });
+
+  test("keep their value when an update brings *** back, in whatever case the name is", async () => {
+    const before = await sealHeaders(vault, "owner-1", { "X-Token": "t-1", cookie: "c-1" });
+    const after = await sealHeaders(vault, "owner-1", { "x-token": MASK, cookie: "c-2" }, before);
+    expect(await openHeaders(vault, "owner-1", after)).toEqual({ "x-token": "t-1", cookie: "c-2" });
+  });
+
+  test("refuse *** where nothing is stored, at the header's own place", async () => {
+    const update = sealHeaders(vault, "owner-1", { "x-token": MASK }, {}, "/request/headers");
+    expect(update).rejects.toMatchObject({ code: "invalid", faults: [{ pointer: "/request/headers/x-token" }] });
+  });
+
+  test("leave *** alone in a header that is no credential", async () => {
+    expect(await sealHeaders(vault, "owner-1", { "x-rating": MASK })).toEqual({ "x-rating": MASK });
+  });
+});
