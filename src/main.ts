@@ -1,14 +1,13 @@
 import { resolve } from "node:path";
 import { createAuthorise } from "./delivering/authorise.ts";
 import { createDelivering } from "./delivering/delivering.ts";
-import { apiRoutes, healthOnlyRoutes } from "./http/api.ts";
-import { createServer } from "./http/server.ts";
+import { createApp } from "./http/app.ts";
 import { createIdentity, sweepIdentity } from "./identity/identity.ts";
 import { createSetupLink, ensureAdmin } from "./identity/setup.ts";
 import { parseAllowedNetworks } from "./platform/addresses.ts";
 import { createClock } from "./platform/clock.ts";
 import type { Config } from "./platform/config.ts";
-import { type ConnectionTarget, connectDatabase, type Database, isAway } from "./platform/database.ts";
+import { type ConnectionTarget, connectDatabase, type Database, isAway, targetOf } from "./platform/database.ts";
 import { startEmbedded } from "./platform/embedded.ts";
 import { messageOf } from "./platform/errors.ts";
 import { loadKeys } from "./platform/keys.ts";
@@ -133,24 +132,16 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     { name: "database", problem: await databaseProblem(database) },
     { name: "workers", problem: work === null || work.running() ? null : "the worker pools are starting again" },
   ];
-  const rooms = {
-    config,
+  const { server } = createApp({
+    role: config.ROLE,
     database,
     identity,
     secrets,
-    vault,
-    outbound,
-    delivering,
-    watching,
     rollups,
-    clock,
     readiness,
-    log,
-  };
-  const server = createServer({
-    routes: config.ROLE === "worker" ? healthOnlyRoutes(rooms) : apiRoutes(rooms),
+    routes: [],
     publicUrl: config.PUBLIC_URL ?? `http://${shownHost(host)}:${config.PORT}`,
-    identity,
+    metricsPublic: config.METRICS_PUBLIC,
     log,
   });
   // Together, since fetching has to stop at once and open requests may take a while.
@@ -188,7 +179,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
 }
 
 async function openPostgres(config: Config, dataDir: string, log: Log, undo: Undo): Promise<ConnectionTarget> {
-  if (config.DATABASE_URL !== null) return { url: config.DATABASE_URL };
+  if (config.DATABASE_URL !== null) return targetOf(config.DATABASE_URL);
   const embedded = await startEmbedded({ dataDir, log });
   undo.push({ name: "embedded Postgres", step: embedded.stop });
   return embedded.connection;

@@ -121,7 +121,9 @@ function readIfThere(file) {
 
 /** Runs Bun in our place: same terminal, our signals are its signals, its end is our end. */
 function run(bun, args) {
-  const child = spawn(bun, args, { stdio: "inherit" });
+  // Bun sends 256 requests at a time and queues the others, so that 256 hanging hosts would stop all: read at its start only.
+  const env = { BUN_CONFIG_MAX_HTTP_REQUESTS: "16384", ...process.env };
+  const child = spawn(bun, args, { stdio: "inherit", env });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
     // A terminal sends Ctrl-C and its own closing to parent and child alike; twice would mean "hurry up" to the server.
     const fromTerminal = signal !== "SIGTERM" && process.stdin.isTTY;

@@ -9,6 +9,8 @@ type Lane = {
   averageMs: number;
   /** When a try last ended, or the first began: a lane that stands still is stuck. */
   progressAt: number;
+  /** As it was last judged; the sum of what slow lanes have in flight follows it. */
+  slow: boolean;
   backlog: boolean;
 };
 type Waiter = { since: number; resolve(entry: Entry): void };
@@ -38,7 +40,8 @@ const PATIENCE_MS = 500;
 
 /**
  * Shares a node's `limit` of tries in flight among endpoints, in turn, each within its own cap. Slow endpoints together
- * get at most half of the places, so that however many of them hang, the healthy ones keep theirs.
+ * get at most half of the places, so that however many of them hang, the healthy ones keep theirs. What turns slow
+ * while it holds more than that half is lent its places on top of the limit, until it gives them back.
  *
  * @param share an endpoint's cap over all nodes → this node's part of it
  * @param onRoom called, at most once per freed place, for an endpoint with a backlog that has room again
@@ -52,17 +55,32 @@ export function createGate(options: {
   const now = options.now ?? (() => performance.now());
   const lanes = new Map<string, Lane>();
   const ring: Lane[] = [];
+  const slowPlaces = Math.ceil(options.limit / 2);
   let turn = 0;
   let total = 0;
   let slowTotal = 0;
   let stopped = false;
-  const patience = setInterval(parkImpatient, 100);
+  const patience = setInterval(() => {
+    judgeStuck();
+    parkImpatient();
+    pump();
+  }, 100);
 
   function laneOf({ id, maxInFlight }: Capped): Lane {
     let lane = lanes.get(id);
     if (!lane) {
       if (lanes.size >= 50_000) forgetIdle();
-      lane = { id, maxInFlight, share: 0, inFlight: 0, waiting: [], averageMs: 0, progressAt: now(), backlog: false };
+      lane = {
+        id,
+        maxInFlight,
+        share: 0,
+        inFlight: 0,
+        waiting: [],
+        averageMs: 0,
+        progressAt: now(),
+        slow: false,
+        backlog: false,
+      };
       lanes.set(id, lane);
     }
     lane.maxInFlight = maxInFlight;
@@ -74,26 +92,39 @@ export function createGate(options: {
     for (const [id, lane] of lanes) if (lane.inFlight === 0 && lane.waiting.length === 0) lanes.delete(id);
   }
 
-  function isSlow(lane: Lane): boolean {
-    return lane.averageMs > SLOW_MS || (lane.inFlight > 0 && now() - lane.progressAt > SLOW_MS);
+  /** Tries in flight change class together with their lane, so that slowTotal stays the true sum. */
+  function judge(lane: Lane): void {
+    const slow = lane.averageMs > SLOW_MS || (lane.inFlight > 0 && now() - lane.progressAt > SLOW_MS);
+    if (slow === lane.slow) return;
+    lane.slow = slow;
+    slowTotal += slow ? lane.inFlight : -lane.inFlight;
+  }
+
+  /** A lane that stands still tells nobody: it has to be looked for. */
+  function judgeStuck(): void {
+    for (const lane of lanes.values()) if (lane.inFlight > 0) judge(lane);
+  }
+
+  function isFull(): boolean {
+    return total - Math.max(0, slowTotal - slowPlaces) >= options.limit;
   }
 
   function canGo(lane: Lane): boolean {
-    if (total >= options.limit || lane.inFlight >= lane.share) return false;
-    return slowTotal < options.limit / 2 || !isSlow(lane);
+    if (isFull() || lane.inFlight >= lane.share) return false;
+    return !lane.slow || slowTotal < slowPlaces;
   }
 
   function admit(lane: Lane): void {
     if (lane.inFlight === 0) lane.progressAt = now();
     lane.inFlight++;
     total++;
-    if (lane.averageMs > SLOW_MS) slowTotal++;
+    if (lane.slow) slowTotal++;
   }
 
   /** One place each, in turn, for as long as anybody who waits may go. */
   function pump(): void {
     let refused = 0;
-    while (ring.length > 0 && refused < ring.length && total < options.limit) {
+    while (ring.length > 0 && refused < ring.length && !isFull()) {
       turn = turn % ring.length;
       const lane = ring[turn] as Lane;
       if (!canGo(lane)) {
@@ -114,8 +145,8 @@ export function createGate(options: {
     for (let i = ring.length - 1; i >= 0; i--) {
       const lane = ring[i] as Lane;
       // Who waits only for the node itself gains nothing from being parked.
-      if (lane.inFlight < lane.share && !isSlow(lane)) continue;
-      const limitMs = isSlow(lane) ? 0 : PATIENCE_MS;
+      if (lane.inFlight < lane.share && !lane.slow) continue;
+      const limitMs = lane.slow ? 0 : PATIENCE_MS;
       const keep: Waiter[] = [];
       for (const waiter of lane.waiting) {
         if (at - waiter.since > limitMs) waiter.resolve("park");
@@ -135,7 +166,7 @@ export function createGate(options: {
         admit(lane);
         return "go";
       }
-      if (lane.inFlight >= lane.share && isSlow(lane)) return "park";
+      if (lane.inFlight >= lane.share && lane.slow) return "park";
       return new Promise((resolve) => {
         if (lane.waiting.length === 0) ring.push(lane);
         lane.waiting.push({ since: now(), resolve });
@@ -144,16 +175,12 @@ export function createGate(options: {
     leave(endpointId, ms) {
       const lane = lanes.get(endpointId);
       if (!lane) return;
-      if (lane.averageMs > SLOW_MS) slowTotal--;
-      const rest = lane.inFlight - 1;
-      // Tries still in flight change class together with their lane, so that slowTotal stays the true sum.
-      const wasSlow = lane.averageMs > SLOW_MS;
-      lane.averageMs = lane.averageMs === 0 ? ms : lane.averageMs * 0.8 + ms * 0.2;
-      const nowSlow = lane.averageMs > SLOW_MS;
-      if (wasSlow !== nowSlow) slowTotal += nowSlow ? rest : -rest;
-      lane.inFlight = rest;
-      lane.progressAt = now();
+      lane.inFlight--;
       total--;
+      if (lane.slow) slowTotal--;
+      lane.averageMs = lane.averageMs === 0 ? ms : lane.averageMs * 0.8 + ms * 0.2;
+      lane.progressAt = now();
+      judge(lane);
       pump();
       if (lane.backlog && !stopped && lane.waiting.length < lane.share) options.onRoom(lane);
     },
@@ -169,7 +196,9 @@ export function createGate(options: {
       lane.backlog = true;
       // What it can finish while the next refill is under way; a fast endpoint gets several rounds at once.
       const rounds = lane.averageMs === 0 ? 1 : Math.min(8, Math.max(1, PATIENCE_MS / 2 / lane.averageMs));
-      return Math.max(0, Math.floor(lane.share * rounds) - lane.inFlight - lane.waiting.length);
+      const room = Math.floor(lane.share * rounds) - lane.inFlight - lane.waiting.length;
+      // Slow lanes take no more than their half has left: they would only be parked again.
+      return Math.max(0, lane.slow ? Math.min(room, slowPlaces - slowTotal) : room);
     },
     stop() {
       stopped = true;

@@ -18,7 +18,8 @@ export type Tally = {
   failures: number;
   gone: boolean;
   holdUntil: number | null;
-  probeFailed: boolean;
+  /** What the probe of a failing endpoint told, if one was among them. */
+  probe: "passed" | "failed" | null;
 };
 
 export type HealthEvent =
@@ -35,8 +36,8 @@ const FIRST_PROBE_MS = 30_000;
 const LAST_PROBE_MS = 10 * 60_000;
 
 /**
- * The next state of an endpoint's health, and what to tell about it. One success clears everything; a paused endpoint
- * changes only by its probe. Throttling (429, 503 with Retry-After) holds, and counts for nothing.
+ * The next state of an endpoint's health, and what to tell about it. One success ends a row of failures; a paused
+ * endpoint goes on only by its probe, or it would flap with each try still in flight. Throttling (429, 503 with Retry-After) holds, and counts for nothing.
  */
 export function nextHealth(
   health: Health,
@@ -47,14 +48,12 @@ export function nextHealth(
   const next = { ...health };
   if (tally.holdUntil !== null) next.holdUntil = Math.max(tally.holdUntil, health.holdUntil ?? 0);
   if (tally.gone) return pauseFor(next, "gone", now);
-  if (tally.successes > 0) {
-    Object.assign(next, { failingSince: null, warned: 0 });
-    if (health.pausedReason === "failing") return resume(next);
-  }
+  if (tally.successes > 0) Object.assign(next, { failingSince: null, warned: 0 });
+  if (health.pausedReason === "failing" && tally.probe === "passed") return resume(next);
   countWindow(next, tally, now);
   if (tally.failures === 0) return { health: next, events: [] };
   if (tally.successes === 0) next.failingSince ??= now;
-  if (health.pausedReason === "failing" && tally.probeFailed) postponeProbe(next, now);
+  if (health.pausedReason === "failing" && tally.probe === "failed") postponeProbe(next, now);
   if (health.pausedReason !== null || !autoPause) return { health: next, events: [] };
   if (breakerTrips(next) || (next.failingSince !== null && now - next.failingSince >= GIVE_UP_AFTER_MS)) {
     return pauseFor(next, "failing", now);

@@ -4,7 +4,7 @@ import { type Database, persist, type SqlRunner } from "../platform/database.ts"
 import { publicId, uuidTime } from "../platform/ids.ts";
 import type { Rollups } from "../platform/rollups.ts";
 import type { Tried } from "./attempt.ts";
-import { type HealthEvent, nextHealth, type Tally } from "./health.ts";
+import { type Health, type HealthEvent, nextHealth, type Tally } from "./health.ts";
 import { type HealthRow, lockHealth, saveHealth } from "./health_store.ts";
 import type { Publish } from "./publish.ts";
 import { recordTries } from "./store.ts";
@@ -23,6 +23,9 @@ export function createRecorder(deps: {
   rollups: Rollups;
   signal: AbortSignal;
 }): Recorder {
+  // Deliveries are loaded by the hundred: one loaded while its endpoint was calm may end when it no longer is, and its
+  // success must count then, or a busy endpoint with few failures would seem to have nothing else.
+  const troubled = new Set<string>();
   const batcher = createBatcher<Tried, boolean>({
     size: 256,
     waitMs: 3,
@@ -39,7 +42,7 @@ export function createRecorder(deps: {
 
   function write(batch: Tried[]): Promise<Set<string>> {
     const tries = batch.map((tried) => tried.record);
-    const tallies = tally(batch);
+    const tallies = tally(batch, troubled);
     if (tallies.size === 0) return recordTries(deps.database.sql, tries);
     return deps.database.sql.begin(async (tx) => {
       const moved = await recordTries(tx, tries);
@@ -55,6 +58,7 @@ export function createRecorder(deps: {
       if (!told) continue;
       const { health, events } = nextHealth(row, told, now, row.autoPause);
       await saveHealth(tx, row.endpointId, health);
+      if (isCalm(health)) troubled.delete(row.endpointId);
       if (events.length > 0)
         await deps.publish(
           tx,
@@ -77,20 +81,26 @@ export function createRecorder(deps: {
   return { record: (tried) => batcher.add(tried), drain: () => batcher.drain() };
 }
 
+function isCalm(health: Health): boolean {
+  return health.pausedReason === null && health.failingSince === null && health.windowAt === null;
+}
+
 /** What the batch tells of endpoints whose health changes by it; a calm endpoint's success changes nothing. */
-function tally(batch: readonly Tried[]): Map<string, Tally> {
+function tally(batch: readonly Tried[], troubled: Set<string>): Map<string, Tally> {
+  for (const { record, signal } of batch) if (signal === "failure") troubled.add(record.delivery.endpointId);
   const tallies = new Map<string, Tally>();
   for (const { record, signal, holdUntil } of batch) {
-    if (signal === "none" || (signal === "success" && !record.delivery.troubled)) continue;
+    const calm = !record.delivery.troubled && !troubled.has(record.delivery.endpointId);
+    if (signal === "none" || (signal === "success" && calm)) continue;
     let told = tallies.get(record.delivery.endpointId);
     if (!told) {
-      told = { successes: 0, failures: 0, gone: false, holdUntil: null, probeFailed: false };
+      told = { successes: 0, failures: 0, gone: false, holdUntil: null, probe: null };
       tallies.set(record.delivery.endpointId, told);
     }
     if (signal === "success") told.successes++;
     if (signal === "failure") told.failures++;
     if (signal === "gone") told.gone = true;
-    if (signal !== "success" && record.delivery.probe) told.probeFailed = true;
+    if (record.delivery.probe) told.probe = signal === "success" ? "passed" : "failed";
     if (holdUntil !== null) told.holdUntil = Math.max(told.holdUntil ?? 0, holdUntil);
   }
   return tallies;

@@ -80,6 +80,7 @@ export async function recordTries(sql: SqlRunner, tries: readonly Recorded[]): P
         ${tries.map((entry) => entry.error)}::text[], ${tries.map((entry) => entry.plugins)}::text[]
       ) as attempt(id, delivery_id, number, outcome, probe, status, ms, url, request_headers, request_body,
                    response_headers, response_body, error, plugins)
+      on conflict do nothing -- written before, by a commit whose answer was lost
     ),
     moved as (
       update deltahook.deliveries delivery
@@ -156,11 +157,11 @@ export async function parkOwed(
   const endpointIds = [...new Set(deliveries.map((owed) => owed.endpointId))].sort();
   await sql`
     with
-    backlog as (
-      update deltahook.endpoint_health set has_parked = true
-      where endpoint_id in (select endpoint_id from deltahook.endpoint_health
-                            where endpoint_id = any(${endpointIds}::uuid[]) order by endpoint_id for update)
-        and not has_parked
+    backlog as ( -- judged by the locked row: the mark may have been cleared since this statement began
+      update deltahook.endpoint_health health set has_parked = true
+      from (select endpoint_id, has_parked from deltahook.endpoint_health
+            where endpoint_id = any(${endpointIds}::uuid[]) order by endpoint_id for update) locked
+      where health.endpoint_id = locked.endpoint_id and not locked.has_parked
     )
     update deltahook.deliveries delivery set parked = true, job = null, probe = false
     from unnest(${deliveries.map((owed) => owed.id)}::uuid[], ${deliveries.map((owed) => owed.job)}::uuid[]) as aside(id, job)
@@ -170,7 +171,8 @@ export async function parkOwed(
 
 /**
  * Takes the oldest parked deliveries of an endpoint out again, as one job per `chunk`. An ordered endpoint gives only
- * the head of its line, and none while a head is out.
+ * the head of its line, and none while a head is out: there nothing locked is skipped, so that of two who take at once
+ * the later finds the same head, and finds it taken.
  * @returns how many were taken
  */
 export async function unpark(sql: SqlRunner, endpointId: string, limit: number, chunk: number): Promise<number> {
@@ -186,12 +188,20 @@ export async function unpark(sql: SqlRunner, endpointId: string, limit: number, 
       join deltahook.endpoint_health health on health.endpoint_id = endpoint.id
       where endpoint.id = ${endpointId} and health.paused_reason is null and coalesce(health.hold_until <= now(), true)
     ),
+    crowd as (
+      select id, seq from deltahook.deliveries
+      where endpoint_id = ${endpointId} and parked
+      order by seq, id limit coalesce((select places from room where not ordered), 0)
+      for update skip locked
+    ),
+    head as (
+      select id, seq from deltahook.deliveries
+      where endpoint_id = ${endpointId} and parked
+      order by seq, id limit coalesce((select places from room where ordered), 0)
+    ),
     oldest as (
       select id, row_number() over (order by seq, id) as place
-      from (select id, seq from deltahook.deliveries
-            where endpoint_id = ${endpointId} and parked
-            order by seq, id limit (select places from room)
-            for update skip locked) waiting
+      from (select * from crowd union all select * from head) waiting
     ),
     jobs as (
       select (place - 1) / ${chunk}::int as number, deltahook.uuid7() as job, array_agg(id) as ids

@@ -65,8 +65,10 @@ export function createServer(options: ServerOptions): HttpServer {
     return answerProblem("api", fault, { ...headers, "x-request-id": crypto.randomUUID() }, answerOptions);
   });
   for (const route of options.routes) {
-    // `parse: "none"`: bodies are read by us, capped, and only after the guard.
-    app.route(route.method, route.path, ({ request, params }) => counted(route, request, params), { parse: "none" });
+    // `parse: "none"`: bodies are read by us, capped, and only after the guard. A path without parameters has none at all.
+    const handle = ({ request, params }: { request: Request; params?: Record<string, string> }) =>
+      counted(route, request, params ?? {});
+    app.route(route.method, route.path, handle, { parse: "none" });
   }
   app.compile();
 

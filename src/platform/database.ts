@@ -39,6 +39,21 @@ export function connectDatabase(target: ConnectionTarget, options: { max: number
   return { sql, kysely, close: () => sql.end({ timeout: 5 }) };
 }
 
+/** A DATABASE_URL → where to connect. `postgres://user@/name?host=/run/postgresql` names a Unix socket, as in libpq. */
+export function targetOf(databaseUrl: string): ConnectionTarget {
+  const url = new URL(databaseUrl.replace(/^(\w+:\/\/(?:[^@/]*@)?)(?=\/)/, "$1localhost"));
+  const host = url.searchParams.get("host");
+  if (!host?.startsWith("/")) return { url: databaseUrl };
+  const password = decodeURIComponent(url.password);
+  return {
+    host,
+    port: Number(url.searchParams.get("port") ?? (url.port || 5432)),
+    user: decodeURIComponent(url.username) || "postgres",
+    database: decodeURIComponent(url.pathname.slice(1)) || "postgres",
+    ...(password === "" ? {} : { password }),
+  };
+}
+
 /** The same place, as `pg` (inside graphile-worker) wants it. */
 export function connectionString(target: ConnectionTarget): string {
   if ("url" in target) return target.url;
@@ -65,16 +80,23 @@ const AWAY = new Set([
   "ETIMEDOUT",
 ]);
 
+/** Whether Postgres undid a transaction only to let another one through. */
+function wasVictim(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === "40P01" || code === "40001";
+}
+
 /**
- * Runs `work`, again and again while Postgres is away, until it succeeds, fails for another reason, or `signal` ends
- * the wait. For what must not be lost: a try that was made has to be written down.
+ * Runs `work`, again and again while Postgres is away or prefers others, until it succeeds, fails for another reason, or
+ * `signal` ends the wait. For what must not be lost: a try that was made has to be written down. A connection lost
+ * during the commit leaves open whether it happened, so `work` must bear to be done twice.
  */
 export async function persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (let tries = 0; ; tries++) {
     try {
       return await work();
     } catch (error) {
-      if (!isAway(error) || signal.aborted) throw error;
+      if (!(isAway(error) || wasVictim(error)) || signal.aborted) throw error;
       await Bun.sleep(Math.min(1_000, 50 * 2 ** tries));
     }
   }

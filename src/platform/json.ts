@@ -8,6 +8,9 @@ export type JsonObject = { [key: string]: Json };
 /** Deeper documents are refused before anything recurses into them. */
 export const MAX_JSON_DEPTH = 512;
 
+/** What a source may answer: less, so that a value of it is still read back from inside a state or an event. */
+export const MAX_REPLY_DEPTH = 256;
+
 /**
  * A number that a double would round, such as 12345678901234567890. Its digits are private, so that whatever walks
  * plain objects (JSONPath, `Object.entries`) finds a leaf.
@@ -42,10 +45,10 @@ export class JsonError extends Error {
 
 /**
  * Parses JSON (RFC 8259) without losing a digit, a `__proto__` key included as plain data.
- * @throws JsonError for a syntax fault, nesting beyond {@link MAX_JSON_DEPTH}, or an absurdly long number.
+ * @throws JsonError for a syntax fault, nesting beyond `maxDepth`, or an absurdly long number.
  */
-export function parseJson(text: string): Json {
-  checkDepth(text);
+export function parseJson(text: string, maxDepth = MAX_JSON_DEPTH): Json {
+  checkDepth(text, maxDepth);
   try {
     return MAY_LOSE_DIGITS.test(text) ? parseExactly(text, keepDigits) : (JSON.parse(text) as Json);
   } catch (error) {
@@ -102,7 +105,7 @@ export function decimalOf(value: number | ExactNumber): Decimal {
 export function sanitiseJson(value: Json, depth = 0): Json {
   if (typeof value === "string") return sanitiseText(value);
   if (typeof value !== "object" || value === null || value instanceof ExactNumber) return value;
-  guardDepth(depth);
+  guardDepth(depth, MAX_REPLY_DEPTH);
   return Array.isArray(value) ? sanitiseArray(value, depth) : sanitiseObject(value, depth);
 }
 
@@ -130,14 +133,14 @@ function keepDigits(_key: string, value: unknown, context: { source?: string }):
 }
 
 /** Counts brackets outside strings: linear, and no recursion, unlike a check of the parsed value. */
-function checkDepth(text: string): void {
-  if (text.length <= 2 * MAX_JSON_DEPTH) return;
+function checkDepth(text: string, maxDepth: number): void {
+  if (text.length <= 2 * maxDepth) return;
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === 0x22) at = endOfString(text, at);
     else if (code === 0x5b || code === 0x7b) {
-      if (++depth > MAX_JSON_DEPTH) throw new JsonError(`nested deeper than ${MAX_JSON_DEPTH} levels`, at);
+      if (++depth > maxDepth) throw new JsonError(`nested deeper than ${maxDepth} levels`, at);
     } else if (code === 0x5d || code === 0x7d) depth--;
   }
 }
@@ -187,6 +190,6 @@ function sanitiseObject(value: JsonObject, depth: number): JsonObject {
   return clean;
 }
 
-function guardDepth(depth: number): void {
-  if (depth > MAX_JSON_DEPTH) throw new JsonError(`nested deeper than ${MAX_JSON_DEPTH} levels`, null);
+function guardDepth(depth: number, maxDepth = MAX_JSON_DEPTH): void {
+  if (depth > maxDepth) throw new JsonError(`nested deeper than ${maxDepth} levels`, null);
 }

@@ -1,6 +1,6 @@
 import type { AllowedNetworks } from "./addresses.ts";
 import { formatDuration } from "./durations.ts";
-import { readBody } from "./outbound/body.ts";
+import { discard, readBody } from "./outbound/body.ts";
 import { faultOf, neverConnected, type OutboundFault } from "./outbound/faults.ts";
 import { outgoingHeaders, requestFault, responseHeaders } from "./outbound/headers.ts";
 import { type Hop, nextHop } from "./outbound/redirect.ts";
@@ -82,7 +82,9 @@ export function createOutbound(options: {
     try {
       const result = await follow(r, deadline.signal);
       const ms = Math.round(performance.now() - startedAt);
-      return "fault" in result ? { ok: false, ...result, ms } : { ok: true, ...result, ms };
+      if ("fault" in result) return { ok: false, fault: result.fault, status: result.status, ms };
+      const { status, headers, body, truncated, url } = result;
+      return { ok: true, status, headers, body, truncated, url, ms };
     } finally {
       deadline.clear();
     }
@@ -101,8 +103,8 @@ export function createOutbound(options: {
         return { fault: followed > 0 ? afterRedirect(response, hop.url) : response, status: null };
 
       const next = limit === 0 ? null : nextHop(hop, target.url, redirectOf(response), r.secretHeaders ?? []);
-      if (!next) return readAnswer(response, target, r, signal);
-      await response.body?.cancel();
+      if (!next) return await readAnswer(response, target, r, signal);
+      await discard(response.body);
       if ("kind" in next) return { fault: next, status: response.status };
       if (followed === limit) return { fault: tooManyRedirects(target, limit), status: response.status };
       hop = next;
@@ -195,7 +197,8 @@ function initOf(hop: Hop, target: Target, signal: AbortSignal): BunFetchRequestI
     decompress: false,
     signal,
   };
-  if (hop.body !== undefined && hop.body.length > 0) init.body = hop.body;
+  // The cast only says that the bytes are not shared memory, which the DOM's types insist on.
+  if (hop.body !== undefined && hop.body.length > 0) init.body = hop.body as string | Uint8Array<ArrayBuffer>;
   if (target.tls) {
     init.tls = target.tls;
     init.protocol = "http1.1"; // HTTP/3 would not take a server name (Bun docs, "Connecting to a specific address")
@@ -213,7 +216,7 @@ async function readAnswer(
   try {
     const headers = responseHeaders(response.headers, target.host);
     if ("kind" in headers) {
-      await response.body?.cancel();
+      await discard(response.body);
       return { fault: headers, status };
     }
     const body = await readBody(response, { maxBytes: r.maxBytes, oversize: r.oversize, host: target.host });

@@ -1,159 +1,107 @@
-import { AppError } from "../platform/errors.ts";
 import type { Json } from "../platform/json.ts";
-import type { Outbound, OutboundResult } from "../platform/outbound.ts";
-import type { ReadyCredential } from "../vault/credentials.ts";
-import { TokenRefused } from "../vault/oauth.ts";
-import type { Vault } from "../vault/vault.ts";
-import type { Credentials } from "./credentials.ts";
-import { countItems, nextPage } from "./pages.ts";
-import { type RawReply, type ReplyProblem, readReply } from "./reply.ts";
-import { onPage, type ReadyRequest, readyRequest } from "./request.ts";
+import { countItems, nextPage, type Page } from "./pages.ts";
+import { readReply } from "./reply.ts";
+import { onPage, type ReadyRequest } from "./request.ts";
+import type { Answer, Failure, Sender, SecretRef } from "./send.ts";
 import type { KnownWatch } from "./watch_cache.ts";
 
-/** Why there is no document. `problem` names cause and remedy and carries no secret. */
-export type Failure = { about: ReplyProblem | "network"; problem: string };
-
-export type Answer = OutboundResult & { ok: true };
-
-/** The first page as it came, or why it did not; `aborted` by our own signal, which says nothing about the source. */
+/** What a watch's source says now. `bytes` are those of all pages, decoded. */
 export type Asked =
-  | { kind: "answer"; answer: Answer; ready: ReadyRequest }
-  | { kind: "failed"; failure: Failure; status: number | null; ms: number }
+  | { kind: "document"; answer: Answer; document: Json; morePages: Json[]; complete: boolean; bytes: number; body: Body }
+  /** 304, or the very body that is known to change nothing. */
+  | { kind: "not_modified" | "same_body"; answer: Answer; bytes: number }
+  | { kind: "failed"; failure: Failure; status: number | null; answer: Answer | null }
   | { kind: "aborted" };
 
-/** All pages of a reply. `complete`: the walk reached the last one. */
-export type Pages = { kind: "pages"; morePages: Json[]; complete: boolean; bytes: number; ms: number };
+/** Stands for a body that was read: equal bodies have equal values. */
+export type Body = number | bigint;
 
-export type Asker = {
-  /** Sends a watch's request; once more with a new token when the first one was refused. */
-  first(ask: {
-    watch: KnownWatch;
-    secret: { id: string; revision: number | null } | null;
-    conditions: Readonly<Record<string, string>> | null;
-    signal: AbortSignal;
-  }): Promise<Asked>;
-  /** Walks on from the first page of a watch with pagination. */
-  rest(walk: {
-    watch: KnownWatch;
-    ready: ReadyRequest;
-    first: { document: Json; headers: Readonly<Record<string, string>>; ms: number };
-    signal: AbortSignal;
-  }): Promise<Pages | Exclude<Asked, { kind: "answer" }>>;
+export type Ask = {
+  watch: KnownWatch;
+  secret: SecretRef | null;
+  /** Conditional headers; a 304 without them is a fault. */
+  conditions: Readonly<Record<string, string>> | null;
+  /** A body that need not be parsed. */
+  quietBody: Body | null;
+  signal: AbortSignal;
 };
 
-const REDIRECTS = 5;
+/** All pages together may be this many times as large as one reply. */
+const PAGES_FACTOR = 4;
 
-export function createAsker(deps: {
-  outbound: Outbound;
-  vault: Vault;
-  credentials: Credentials;
-  timeoutMs: number;
-  maxBytes: number;
-}): Asker {
-  const { outbound, vault, credentials, timeoutMs, maxBytes } = deps;
+/** Asks a watch's source: sends the request, walks the pages, and reads each reply. */
+export function createAsk(deps: { sender: Sender; timeoutMs: number; maxBytes: number }): (ask: Ask) => Promise<Asked> {
+  const { sender, timeoutMs, maxBytes } = deps;
 
-  const first: Asker["first"] = async ({ watch, secret, conditions, signal }) => {
-    let ready = watch.ready;
-    try {
-      if (!ready || secret) ready = await authorise(watch, secret);
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      const about = error instanceof TokenRefused ? "auth" : "network";
-      return { kind: "failed", failure: { about, problem: error.message }, status: null, ms: 0 };
+  async function ask({ watch, secret, conditions, quietBody, signal }: Ask): Promise<Asked> {
+    const sent = await sender.send(watch, secret, { conditions, timeoutMs, signal });
+    if (sent.kind === "aborted") return sent;
+    if (sent.kind === "failed") return { ...sent, answer: null };
+    const { answer, ready } = sent;
+    const bytes = answer.body.byteLength;
+    const isPaged = watch.input.pagination !== null;
+    const body = isPaged ? 0 : Bun.hash(answer.body);
+    if (quietBody !== null && body === quietBody && answer.status === 200) return { kind: "same_body", answer, bytes };
+    const reply = readAnswer(answer);
+    if (reply.kind === "failed") return { kind: "failed", failure: reply, status: answer.status, answer };
+    if (reply.kind === "not_modified") {
+      return conditions ? { kind: "not_modified", answer, bytes } : failed("the source answered 304 without having been asked for it", answer);
     }
-    const result = await send(watch, ready, conditions, timeoutMs, signal);
-    if (!result.ok || result.status !== 401 || !secret || !ready.credential) return asked(result, ready);
-    if (!(await credentials.refused(secret.id, ready.credential))) return asked(result, ready);
-    watch.ready = null;
-    const again = await authorise(watch, secret).catch(() => null);
-    if (!again) return asked(result, ready);
-    return asked(await send(watch, again, conditions, timeoutMs - result.ms, signal), again);
-  };
-
-  async function authorise(watch: KnownWatch, secret: { id: string; revision: number | null } | null) {
-    let credential: ReadyCredential | null = null;
-    if (secret) {
-      const opened = credentials.ready(secret.id, secret.revision);
-      credential = opened instanceof Promise ? await opened : opened;
-    }
-    if (watch.ready?.credential === credential) return watch.ready;
-    watch.ready = await readyRequest(vault, watch.id, watch.request, credential);
-    return watch.ready;
+    const { document } = reply;
+    if (!isPaged) return { kind: "document", answer, document, morePages: [], complete: true, bytes, body };
+    return walk({ watch, ready, answer, document, signal });
   }
 
-  const rest: Asker["rest"] = async ({ watch, ready, first: begun, signal }) => {
-    const { pagination } = watch.input;
-    const { items } = watch.compiled;
-    const morePages: Json[] = [];
-    let bytes = 0;
-    let ms = begun.ms;
-    if (!pagination || !items) return { kind: "pages", morePages, complete: true, bytes, ms };
-    const seen = new Set([watch.request.url]);
-    let page = { url: watch.request.url, number: 0, document: begun.document, headers: begun.headers };
+  /** From the first page to the last, or as far as `max_pages`. The time is that of one poll. */
+  async function walk(begun: {
+    watch: KnownWatch;
+    ready: ReadyRequest;
+    answer: Answer;
+    document: Json;
+    signal: AbortSignal;
+  }): Promise<Asked> {
+    const { watch, ready, answer, document, signal } = begun;
+    const { input, compiled, request } = watch;
+    const walked = { kind: "document" as const, answer, document, morePages: [] as Json[], body: 0 };
+    const seen = new Set([request.url]);
+    let bytes = answer.body.byteLength;
+    let leftMs = timeoutMs - answer.ms;
+    let page: Page = { url: request.url, number: 0, document, headers: answer.headers, count: 0 };
     for (;;) {
-      const next = nextPage(pagination, { ...page, count: countItems(items, page.document) });
-      if (next === null) return { kind: "pages", morePages, complete: true, bytes, ms };
-      const stop = typeof next !== "string" ? next.problem : seen.has(next) ? "its link leads back to a page that was read" : null;
-      if (stop !== null) return failed(`page ${page.number + 1}: ${stop}`, ms);
-      if (page.number + 1 >= pagination.max_pages) return { kind: "pages", morePages, complete: false, bytes, ms };
-      if (ms >= timeoutMs) return failed(`after ${page.number + 1} pages the time for one poll was over`, ms);
-      const url = next as string;
-      seen.add(url);
-      const result = await send(watch, onPage(ready, url), null, timeoutMs - ms, signal);
-      const got = asked(result, ready);
-      if (got.kind !== "answer") return got;
-      ms += got.answer.ms;
-      bytes += got.answer.body.byteLength;
-      if (bytes > maxBytes * 4) return failed(`the pages together are larger than ${maxBytes * 4} bytes`, ms);
-      const reply = readReply(rawReply(got.answer));
-      if (reply.kind === "failed") {
-        const failure = { about: reply.about, problem: `page ${page.number + 2}: ${reply.problem}` };
-        return { kind: "failed", failure, status: got.answer.status, ms };
-      }
-      if (reply.kind === "not_modified") return failed(`page ${page.number + 2}: the source answered 304 unasked`, ms);
-      morePages.push(reply.document);
-      page = { url, number: page.number + 1, document: reply.document, headers: got.answer.headers };
-    }
-  };
+      page.count = compiled.items ? countItems(compiled.items, page.document) : 0;
+      const next = input.pagination ? nextPage(input.pagination, page) : null;
+      if (next === null) return { ...walked, complete: true, bytes };
+      if (typeof next !== "string") return failed(`page ${page.number + 1}: ${next.problem}`, answer);
+      if (seen.has(next)) return failed(`page ${page.number + 1} leads back to a page that was read already`, answer);
+      if (page.number + 1 >= (input.pagination?.max_pages ?? 1)) return { ...walked, complete: false, bytes };
+      if (leftMs <= 0) return failed(`after ${page.number + 1} pages the time for one poll was over: raise POLL_TIMEOUT`, answer);
+      seen.add(next);
 
-  function send(
-    { request }: KnownWatch,
-    ready: ReadyRequest,
-    conditions: Readonly<Record<string, string>> | null,
-    leftMs: number,
-    signal: AbortSignal,
-  ): Promise<OutboundResult> {
-    const call = {
-      method: request.method,
-      url: ready.url,
-      headers: conditions ? { ...ready.headers, ...conditions } : ready.headers,
-      timeoutMs: leftMs,
-      maxBytes,
-      oversize: "fail" as const,
-      redirects: REDIRECTS,
-      secretHeaders: ready.secretHeaders,
-      signal,
-    };
-    return outbound.request(request.body === null ? call : { ...call, body: request.body });
+      const sent = await sender.sendReady(watch, onPage(ready, next), { conditions: null, timeoutMs: leftMs, signal });
+      if (sent.kind === "aborted") return sent;
+      if (sent.kind === "failed") return { ...sent, answer };
+      leftMs -= sent.answer.ms;
+      bytes += sent.answer.body.byteLength;
+      if (bytes > maxBytes * PAGES_FACTOR) return failed(`the pages together have more than ${maxBytes * PAGES_FACTOR} bytes`, answer);
+      const reply = readAnswer(sent.answer);
+      if (reply.kind !== "document") {
+        const { about, problem } = reply.kind === "failed" ? reply : { about: "body" as const, problem: "304, unasked" };
+        return { kind: "failed", failure: { about, problem: `page ${page.number + 2}: ${problem}` }, status: sent.answer.status, answer: sent.answer };
+      }
+      walked.morePages.push(reply.document);
+      page = { url: next, number: page.number + 1, document: reply.document, headers: sent.answer.headers, count: 0 };
+    }
   }
 
-  return { first, rest };
+  return ask;
 }
 
-/** The parts of an answer that make a document or not. */
-export function rawReply({ status, headers, body }: Answer): RawReply {
-  return { status, headers: headersOfType(headers["content-type"] ?? ""), bytes: body };
+function readAnswer({ status, headers, body }: Answer) {
+  return readReply({ status, headers: headersOfType(headers["content-type"] ?? ""), bytes: body });
 }
 
-function asked(result: OutboundResult, ready: ReadyRequest): Asked {
-  if (result.ok) return { kind: "answer", answer: result, ready };
-  if (result.fault.kind === "aborted") return { kind: "aborted" };
-  const failure: Failure = { about: "network", problem: ready.redact(result.fault.message) };
-  return { kind: "failed", failure, status: result.status, ms: result.ms };
-}
-
-function failed(problem: string, ms: number): Extract<Asked, { kind: "failed" }> {
-  return { kind: "failed", failure: { about: "body", problem }, status: null, ms };
+function failed(problem: string, answer: Answer): Asked {
+  return { kind: "failed", failure: { about: "body", problem }, status: answer.status, answer };
 }
 
 /** Few content types make many replies. */

@@ -39,8 +39,7 @@ function itemsOf({ path }: ItemsPlan, page: Json): Json[] | string {
 }
 
 function addPage(plan: ItemsPlan, list: readonly Json[], items: Map<string, Json>): string | null {
-  const before = items.size;
-  const onThisPage = before === 0 ? items : new Map<string, Json>();
+  const onThisPage = new Set<string>();
   for (const [index, item] of list.entries()) {
     const key = rowKeyOf(plan, item);
     if (key === null)
@@ -49,7 +48,7 @@ function addPage(plan: ItemsPlan, list: readonly Json[], items: Map<string, Json
     if (onThisPage.has(key) || (twin !== undefined && !equalJson(twin, item))) {
       return `items: the key ${key.slice(2)} at ${plan.key.text} occurs twice; the state was left alone`;
     }
-    onThisPage.set(key, item);
+    onThisPage.add(key);
     items.set(key, item);
   }
   return null;

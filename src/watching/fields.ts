@@ -3,7 +3,7 @@ import type { CompiledWatch, FieldPlan } from "./compile.ts";
 import { allHold, type Condition, type Known, numberIn } from "./conditions.ts";
 import { type Change, changeOf, writeChange } from "./diff.ts";
 import { ExtractFault, readField } from "./extract.ts";
-import type { Poll } from "./judge.ts";
+import type { Poll } from "./reading.ts";
 import { known, reference, type StateRow, store } from "./state.ts";
 
 /** The three values of a field that conditions and diff look at. One that was not `read` keeps what was seen as current. */

@@ -1,6 +1,6 @@
 import { stringifyJson } from "../platform/json.ts";
 import { publicId } from "../platform/ids.ts";
-import type { Failure } from "./ask.ts";
+import type { Failure } from "./send.ts";
 import { backoffMs } from "./backoff.ts";
 import type { EventDraft, Verdict } from "./judge.ts";
 import { FRESH_PACE, intervalMs, learnPace, nextPoll, type Pace, phaseOf } from "./schedule.ts";

@@ -32,42 +32,34 @@ export async function saveHold(sql: SqlRunner, hold: HostHold & { reason: string
     where known.hold_until < excluded.hold_until`;
 }
 
-export async function dropOldHolds(sql: SqlRunner): Promise<void> {
-  await sql`delete from deltahook.host_holds where hold_until < now() - interval '1 day'`;
+/** Hosts that are watched or have limits of their own, by name. */
+export async function hostNames(sql: SqlRunner, page: { after: string; limit: number }): Promise<string[]> {
+  const rows = await sql<{ host: string }[]>`
+    select host from deltahook.watches where host > ${page.after}
+    union
+    select host from deltahook.hosts where host > ${page.after}
+    order by host limit ${page.limit}`;
+  return rows.map(({ host }) => host);
 }
 
-/** Hosts that are watched or have limits of their own, by name. */
-export async function listHosts(sql: SqlRunner, page: { after: string; limit: number }): Promise<HostRow[]> {
+export async function readHosts(sql: SqlRunner, hosts: readonly string[]): Promise<HostRow[]> {
   return sql<HostRow[]>`
-    with names as (
-      select host from deltahook.watches where host > ${page.after}
-      union
-      select host from deltahook.hosts where host > ${page.after}
-      order by host limit ${page.limit}
-    )
     select name.host, own.concurrency, own.rate::float8 as rate, load.watches, load.asked, hold.holds
-    from names name
+    from unnest(${[...hosts]}::text[]) as name(host)
     left join deltahook.hosts own using (host)
     cross join lateral (
-      select count(*) as watches, coalesce(sum(1000.0 / schedule.interval_ms), 0)::float8 as asked
+      select count(*) as known, count(*) filter (where watch.paused_at is null) as watches,
+        coalesce(sum(1000.0 / schedule.interval_ms) filter (where watch.paused_at is null), 0)::float8 as asked
       from deltahook.watches watch join deltahook.watch_schedule schedule on schedule.watch_id = watch.id
-      where watch.host = name.host and watch.paused_at is null
+      where watch.host = name.host
     ) load
     cross join lateral (
-      select coalesce(json_agg(json_build_object(
-        'credential', credential, 'until', to_char(hold_until, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'reason', reason)), '[]') as holds
+      select coalesce(json_agg(json_build_object('credential', credential, 'reason', reason,
+        'until', to_char(hold_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))), '[]') as holds
       from deltahook.host_holds where host_holds.host = name.host and hold_until > now()
     ) hold
+    where load.known > 0 or own.host is not null
     order by name.host`;
-}
-
-export async function findHost(sql: SqlRunner, host: string): Promise<HostRow | null> {
-  // Names sort by bytes or by locale; either way nothing lies between the two bounds but the name itself.
-  const rows = await sql<{ known: boolean }[]>`
-    select exists (select from deltahook.watches where host = ${host})
-        or exists (select from deltahook.hosts where host = ${host}) as known`;
-  if (!rows[0]?.known) return null;
-  return (await hostRows(sql, [host]))[0] ?? null;
 }
 
 export async function saveLimits(sql: SqlRunner, limits: HostLimits): Promise<void> {

@@ -31,9 +31,15 @@ export function recordOf<Value extends z.ZodType>(
 ): RecordOf<Value> {
   const isPlain = (record: unknown) =>
     !(typeof record === "object" && record !== null && Object.hasOwn(record, "__proto__"));
-  const members = z
-    .record(key, value)
-    .refine((record) => Object.keys(record).length <= most, { error: `at most ${most} entries` });
+  const members = z.record(z.string(), value).superRefine((record, context) => {
+    const names = Object.keys(record);
+    if (names.length > most) context.addIssue({ code: "custom", message: `at most ${most} entries` });
+    // Zod itself would only say "Invalid key in record".
+    for (const name of names) {
+      const fault = key.safeParse(name).error?.issues[0]?.message;
+      if (fault) context.addIssue({ code: "custom", path: [name], message: fault });
+    }
+  });
   return z.unknown().refine(isPlain, { error: "__proto__ cannot be used as a name" }).pipe(members) as never;
 }
 

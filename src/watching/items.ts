@@ -4,7 +4,7 @@ import type { FieldPlan, ItemsPlan } from "./compile.ts";
 import { type Change, writeChange } from "./diff.ts";
 import { ExtractFault, readField } from "./extract.ts";
 import { type Compared, sameKnown, statable, statedAfter } from "./fields.ts";
-import type { Poll } from "./judge.ts";
+import type { Poll } from "./reading.ts";
 import { ITEMS_KEY, membersOf, reference, type StateRow, type StoredValue, type WatchState } from "./state.ts";
 
 /** What became of an item, as it is sent; `previous` and `current` are its fields by name. */

@@ -1,10 +1,8 @@
-import type { Json } from "../platform/json.ts";
-import type { CompiledWatch } from "./compile.ts";
 import type { Change } from "./diff.ts";
-import type { Hash } from "./extract.ts";
 import { type FieldsVerdict, judgeFields } from "./fields.ts";
 import { type ItemChange, type ItemsVerdict, judgeItems } from "./items.ts";
-import type { StateChange, WatchState } from "./state.ts";
+import type { Poll } from "./reading.ts";
+import type { StateChange } from "./state.ts";
 
 /** An event to state; `eventData` makes its payload. */
 export type EventDraft = {
@@ -29,19 +27,6 @@ export type Verdict = {
   problem: string | null;
   /** For the poll log: new references taken, changes that the conditions kept back. */
   notes: readonly string[];
-};
-
-export type Poll = {
-  watch: CompiledWatch;
-  /** `null` or empty before the first success. */
-  state: WatchState | null;
-  document: Json;
-  /** Pages after the first, of a watch with pagination. Fields are read from the first. */
-  morePages?: readonly Json[];
-  /** Whether all pages were walked to the end: items are only found removed in a complete walk. */
-  complete: boolean;
-  /** Keyed hash for redacted fields. */
-  hash: Hash;
 };
 
 /** More stated by one poll looks like a fault of the source, and is held until a person says otherwise. */

@@ -1,4 +1,4 @@
-import { type Json, JsonError, parseJson } from "../platform/json.ts";
+import { type Json, JsonError, MAX_REPLY_DEPTH, parseJson } from "../platform/json.ts";
 
 /** What a failed reply calls for: the credential, the host's patience, or a look at the source. */
 export type ReplyProblem = "auth" | "throttled" | "status" | "body";
@@ -21,7 +21,7 @@ export function readReply({ status, headers, bytes }: RawReply): Reply {
   if (body === "") return failed(`the source answered ${status} with an empty body`);
   if (body.startsWith("<")) return failed(markupProblem(body));
   try {
-    const document = parseJson(text);
+    const document = parseJson(text, MAX_REPLY_DEPTH);
     const refusal = graphqlRefusal(document);
     return refusal === null ? { kind: "document", document } : failed(refusal);
   } catch (error) {

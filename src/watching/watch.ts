@@ -36,7 +36,7 @@ const fieldObject = z
   .superRefine(({ path, dialect }, context) => checkPath(path, dialect, context, ["path"]));
 
 /** A path, or an object with a path and how to compare. */
-const field = z.union([pathInput, fieldObject]);
+const field = z.union([pathInput, fieldObject], { error: 'a field is a JSONPath, or an object with a "path"' });
 const fields = recordOf(name, field, MAX_FIELDS);
 
 const itemsInput = z.strictObject({

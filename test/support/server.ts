@@ -21,6 +21,7 @@ export async function startServerProcess(env: Record<string, string>): Promise<S
   const child = Bun.spawn([process.execPath, CLI, "serve"], {
     env: {
       PATH: process.env.PATH ?? "",
+      BUN_CONFIG_MAX_HTTP_REQUESTS: "16384",
       HOME: process.env.HOME ?? "/",
       PORT: "0",
       ALLOWED_NETWORKS: "127.0.0.0/8",

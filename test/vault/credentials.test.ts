@@ -14,7 +14,7 @@ describe("applying a credential", () => {
 
   test("basic encodes user name and password as UTF-8 (RFC 7617, section 2.1)", () => {
     const applied = applyCredential({ kind: "basic", username: "test", password: "123£" }, request);
-    expect(applied.headers["authorization"]).toBe("Basic dGVzdDoxMjPCow==");
+    expect(applied.headers.authorization).toBe("Basic dGVzdDoxMjPCow==");
   });
 
   test("header puts its value under its own name", () => {
@@ -55,7 +55,7 @@ describe("redacting", () => {
 
   test("takes out a whole Basic value, and leaves other text alone", () => {
     const applied = applyCredential({ kind: "basic", username: "u", password: "hunter2hunter2" }, request);
-    expect(applied.redact(`got ${applied.headers["authorization"]}`)).toBe("got Basic ***");
+    expect(applied.redact(`got ${applied.headers.authorization}`)).toBe("got Basic ***");
     expect(applied.redact("connection refused")).toBe("connection refused");
   });
 

@@ -33,13 +33,13 @@ describe("stored headers", () => {
     expect(JSON.stringify(stored)).not.toContain("k-123");
     expect(maskHeaders(stored)).toEqual({ "X-Api-Key": MASK, accept: "text/plain" });
     expect(await openHeaders(vault, "owner-1", stored)).toEqual(given);
-    expect(openHeaders(vault, "owner-2", stored)).rejects.toThrow("another place");
+    await expect(openHeaders(vault, "owner-2", stored)).rejects.toThrow("another place");
   });
 
   test("cannot be moved to a header of another name", async () => {
     const stored = await sealHeaders(vault, "owner-1", { "x-token": "t-1" });
     const moved = { cookie: stored["x-token"] ?? "" };
-    expect(openHeaders(vault, "owner-1", moved)).rejects.toThrow("another place");
+    await expect(openHeaders(vault, "owner-1", moved)).rejects.toThrow("another place");
   });
 
   test("keep their value when an update brings *** back, in whatever case the name is", async () => {
@@ -50,7 +50,7 @@ describe("stored headers", () => {
 
   test("refuse *** where nothing is stored, at the header's own place", async () => {
     const update = sealHeaders(vault, "owner-1", { "x-token": MASK }, {}, "/request/headers");
-    expect(update).rejects.toMatchObject({ code: "invalid", faults: [{ pointer: "/request/headers/x-token" }] });
+    await expect(update).rejects.toMatchObject({ code: "invalid", faults: [{ pointer: "/request/headers/x-token" }] });
   });
 
   test("leave *** alone in a header that is no credential", async () => {

@@ -52,9 +52,21 @@ describe("secrets", () => {
     ["an unknown member", { name: "n", kind: "query", value: { name: "a", value: "b", extra: 1 } }, "/value/extra"],
     ["an unknown property", { name: "n", kind: "bearer", value: "t", nmae: 1 }, "/nmae"],
     ["an unknown kind", { name: "n", kind: "magic", value: "t" }, "/kind"],
-    ["a header that ends itself", { name: "n", kind: "header", value: { name: "a", value: "b\r\nc: d" } }, "/value/value"],
-    ["a colon in a user name", { name: "n", kind: "basic", value: { username: "a:b", password: "" } }, "/value/username"],
-    ["a token URL of no web", { name: "n", kind: "oauth2_client_credentials", value: { ...OAUTH, token_url: "ftp://a" } }, "/value/token_url"],
+    [
+      "a header that ends itself",
+      { name: "n", kind: "header", value: { name: "a", value: "b\r\nc: d" } },
+      "/value/value",
+    ],
+    [
+      "a colon in a user name",
+      { name: "n", kind: "basic", value: { username: "a:b", password: "" } },
+      "/value/username",
+    ],
+    [
+      "a token URL of no web",
+      { name: "n", kind: "oauth2_client_credentials", value: { ...OAUTH, token_url: "ftp://a" } },
+      "/value/token_url",
+    ],
     ["an empty name", { name: " ", kind: "bearer", value: "t" }, "/name"],
     ["a NUL in the name", { name: "a\u0000", kind: "bearer", value: "t" }, "/name"],
   ])("are refused with %s, naming the place", async (_what, body, pointer) => {
@@ -73,20 +85,22 @@ describe("secrets", () => {
   test("keep their names apart", async () => {
     await secrets.create({ name: "taken", kind: "bearer", value: "t" });
     const other = await secrets.create({ name: "free", kind: "bearer", value: "t" });
-    expect(secrets.create({ name: "taken", kind: "bearer", value: "t" })).rejects.toMatchObject({ code: "conflict" });
-    expect(secrets.patch(other.id, { name: "taken" })).rejects.toMatchObject({ code: "conflict" });
+    await expect(secrets.create({ name: "taken", kind: "bearer", value: "t" })).rejects.toMatchObject({
+      code: "conflict",
+    });
+    await expect(secrets.patch(other.id, { name: "taken" })).rejects.toMatchObject({ code: "conflict" });
   });
 
   test("take a merge patch of single members of the value", async () => {
     const { id } = await secrets.create({ name: "patched", kind: "oauth2_client_credentials", value: OAUTH });
     await secrets.patch(id, { value: { client_secret: "s2", scope: null } });
     expect(await secrets.openCredential(uuidOf(id))).toMatchObject({ clientId: "c", clientSecret: "s2", scope: null });
-    expect(secrets.patch(id, { value: { client_id: null } })).rejects.toMatchObject({
+    await expect(secrets.patch(id, { value: { client_id: null } })).rejects.toMatchObject({
       faults: [{ pointer: "/value/client_id" }],
     });
     await secrets.patch(id, { name: "renamed" });
     expect(await secrets.openCredential(uuidOf(id))).toMatchObject({ clientSecret: "s2" });
-    expect(secrets.patch(id, { kind: "bearer" })).rejects.toMatchObject({ faults: [{ pointer: "/value" }] });
+    await expect(secrets.patch(id, { kind: "bearer" })).rejects.toMatchObject({ faults: [{ pointer: "/value" }] });
     expect(await secrets.patch(id, { kind: "bearer", value: "t" })).toMatchObject({ kind: "bearer", name: "renamed" });
     expect(await secrets.openCredential(uuidOf(id))).toEqual({ kind: "bearer", token: "t" });
   });
@@ -117,13 +131,13 @@ describe("secrets", () => {
     expect(opened.get(a ?? "")).toBeInstanceOf(AppError);
     expect(opened.get(b ?? "")).toBeInstanceOf(AppError);
     expect(opened.get(c ?? "")).toMatchObject({ credential: { token: "token of whole" } });
-    expect(secrets.openCredential(a ?? "")).rejects.toThrow("another place");
+    await expect(secrets.openCredential(a ?? "")).rejects.toThrow("another place");
   });
 
   test("with a damaged value can be entered anew", async () => {
     const { id } = await secrets.create({ name: "damaged", kind: "query", value: { name: "k", value: "v" } });
     await db.database.sql`update deltahook.secrets set sealed = left(sealed, -4) || 'AAAA' where id = ${uuidOf(id)}`;
-    expect(secrets.openCredential(uuidOf(id))).rejects.toThrow("damaged or altered");
+    await expect(secrets.openCredential(uuidOf(id))).rejects.toThrow("damaged or altered");
     await secrets.patch(id, { value: { name: "k", value: "v2" } });
     expect(await secrets.openCredential(uuidOf(id))).toEqual({ kind: "query", name: "k", value: "v2" });
   });
@@ -144,8 +158,8 @@ describe("secrets", () => {
     await sql`update deltahook.watches set secret_id = null`;
     await sql`update deltahook.endpoints set secret_id = null`;
     await secrets.delete(id);
-    expect(secrets.get(id)).rejects.toMatchObject({ code: "not_found" });
-    expect(secrets.delete(id)).rejects.toMatchObject({ code: "not_found" });
+    await expect(secrets.get(id)).rejects.toMatchObject({ code: "not_found" });
+    await expect(secrets.delete(id)).rejects.toMatchObject({ code: "not_found" });
   });
 
   test("are listed newest first, page by page, each once", async () => {
@@ -159,6 +173,6 @@ describe("secrets", () => {
     } while (cursor);
     const rows = await db.database.sql<{ name: string }[]>`select name from deltahook.secrets order by id desc`;
     expect(names).toEqual(rows.map((row) => row.name));
-    expect(secrets.list({ limit: 3, cursor: "nonsense" })).rejects.toMatchObject({ code: "invalid" });
+    await expect(secrets.list({ limit: 3, cursor: "nonsense" })).rejects.toMatchObject({ code: "invalid" });
   });
 });

@@ -52,17 +52,20 @@ describe("the vault", () => {
 
   test("calls a flip of any byte damaged or altered, in every part, without the plain text", async () => {
     const sealed = await vault.seal("secret:bearer", "id-1", PLAIN);
-    for (let at = 0; at < sealed.length; at++) {
-      const flipped = sealed[at] === "A" ? "B" : sealed[at] === "." ? "_" : "A";
-      const damaged = sealed.slice(0, at) + flipped + sealed.slice(at + 1);
-      // The last character of a Base64 text has bits that mean nothing.
-      if (Buffer.from(damaged.slice(damaged.lastIndexOf(".") + 1), "base64url").equals(tagOf(sealed)) && at > 0) {
-        if (damaged.slice(0, damaged.lastIndexOf(".")) === sealed.slice(0, sealed.lastIndexOf("."))) continue;
+    const parts = sealed.split(".").map((part) => Buffer.from(part, "base64url"));
+    let opened = 0;
+    for (const part of parts) {
+      for (let at = 0; at < part.length; at++) {
+        part.writeUInt8(part.readUInt8(at) ^ 1, at);
+        const damaged = parts.map((bytes) => bytes.toString("base64url")).join(".");
+        part.writeUInt8(part.readUInt8(at) ^ 1, at);
+        const error = await faultOf(vault.open("secret:bearer", "id-1", damaged));
+        expect(error.message).toMatch(/damaged or altered|master key that is not set/);
+        expect(error.message).not.toContain(PLAIN);
+        opened++;
       }
-      const error = await faultOf(vault.open("secret:bearer", "id-1", damaged));
-      expect(error.message).toMatch(/damaged or altered|master key that is not set/);
-      expect(error.message).not.toContain(PLAIN);
     }
+    expect(opened).toBeGreaterThan(150);
   });
 
   test("names the setting when the key is not there", async () => {
@@ -104,7 +107,3 @@ describe("the vault", () => {
     },
   );
 });
-
-function tagOf(sealed: string): Buffer {
-  return Buffer.from(sealed.slice(sealed.lastIndexOf(".") + 1), "base64url");
-}

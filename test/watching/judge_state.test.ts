@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Json, parseJson, stringifyJson } from "../../src/platform/json.ts";
+import { type Json, MAX_REPLY_DEPTH, parseJson, stringifyJson } from "../../src/platform/json.ts";
 import { eventData } from "../../src/watching/event_data.ts";
 import { judge } from "../../src/watching/judge.ts";
 import { apply, Replay, tell, watchOf } from "./replay.ts";
@@ -216,6 +216,15 @@ describe("large collections", () => {
     expect(replay.state.has("i:2000")).toBe(true);
     expect(replay.state.has("i:100")).toBe(false);
   });
+});
+
+test("the deepest value that a source may answer is read back from state and events", () => {
+  const deep = (leaf: string) => `${"[".repeat(MAX_REPLY_DEPTH)}${leaf}${"]".repeat(MAX_REPLY_DEPTH)}`;
+  const replay = new Replay({ fields: { one: "$", all: "$[*]" } });
+  replay.poll(parseJson(deep("1"), MAX_REPLY_DEPTH));
+  const verdict = replay.poll(parseJson(deep("2"), MAX_REPLY_DEPTH));
+  expect(verdict).toMatchObject({ outcome: "changed", changes: 2, problem: null });
+  expect(() => parseJson(stringifyJson([...replay.state, verdict]))).not.toThrow();
 });
 
 test("an event's data is as the contract shows it", () => {

@@ -58,7 +58,7 @@ const problems: [
   ["only white space", " \r\n", {}, "body", "empty body"],
   ["a cut document", '{"a":[1,2', {}, "body", "ends too early, after 9 characters"],
   ["broken JSON", '{"a":,}', {}, "body", 'expected a value at position 5, found ","'],
-  ["20,000 levels", "[".repeat(20_000), {}, "body", "nested deeper than 512 levels"],
+  ["20,000 levels", "[".repeat(20_000), {}, "body", "nested deeper than 256 levels"],
   [
     "Latin-1 without saying so",
     bytes(0x22, 0xe9, 0x22),

@@ -104,7 +104,9 @@ describe("refused, with the place and the reason", () => {
     ],
     [{ fields: { f: `$${".a".repeat(600)}` } }, "at most 1000 characters"],
     [{ fields: JSON.parse('{"f":"$.f","__proto__":"$.g"}') }, "__proto__ cannot be used as a name"],
-    [{ fields: { "a\nb": "$.a" } }, "/fields"],
+    [{ fields: { "a\nb": "$.a" } }, "/fields/a\nb: a name holds no control characters"],
+    [{ fields: { f: 5 } }, "/fields/f: a field is a JSONPath, or an object"],
+    [{ fields: { f: { path: "$.f", pth: 1 } } }, '/fields/f: Unrecognized key: "pth"'],
     [
       { fields: Object.fromEntries(Array.from({ length: 201 }, (_, i) => [`f${i}`, "$.f"])) },
       "/fields: at most 200 entries",

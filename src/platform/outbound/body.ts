@@ -30,7 +30,7 @@ export async function readBody(response: Response, limit: BodyLimit): Promise<Bo
   // No coding makes data this much longer, so a coded body beyond it is too large when decoded as well.
   const maxWireBytes = coding ? limit.maxBytes + 1024 : limit.maxBytes;
   if (length > maxWireBytes && limit.oversize === "fail" && response.body) {
-    await response.body.cancel();
+    await discard(response.body);
     return tooLarge(limit);
   }
   const wire = await readWire(response, maxWireBytes);
@@ -51,10 +51,15 @@ async function readWire(response: Response, maxBytes: number): Promise<Body> {
     chunks.push(value);
     total += value.length;
     if (total > maxBytes) {
-      await reader.cancel();
+      await discard(reader);
       return { bytes: join(chunks).slice(0, maxBytes), truncated: true };
     }
   }
+}
+
+/** Stops reading, which closes the connection; that it may be broken already is of no interest any more. */
+export async function discard(body: { cancel(): Promise<void> } | null): Promise<void> {
+  await body?.cancel().catch(() => {});
 }
 
 type Coding = "gzip" | "deflate" | "br";
