@@ -127,7 +127,10 @@ function readSources(root: string): SourceFile[] {
 
 function readSource(root: string, path: string): SourceFile {
   const text = readFileSync(join(root, path), "utf8");
-  const transpiler = new Bun.Transpiler({ loader: path.endsWith(".tsx") ? "tsx" : "ts" });
+  const transpiler = new Bun.Transpiler({
+    loader: path.endsWith(".tsx") ? "tsx" : "ts",
+    tsconfig: { compilerOptions: { jsx: "react-jsx", jsxImportSource: "preact" } },
+  });
   // Statements are read from the text, since the transpiler leaves out those that only import types.
   const called = transpiler.scanImports(text).filter((found) => found.kind !== "import-statement");
   const imports = [...statements(text), ...called.map((found) => ({ target: found.path, typeOnly: false }))];

@@ -85,7 +85,8 @@ export function createDeliverer(
     const places = { left: deliveries.length };
     try {
       const owed = await Promise.all(deliveries.map((id) => loading.add({ id, job })));
-      const settled = await Promise.all(
+      // One that fails by a fault of ours must not let go of the others' places while they are still under way.
+      const settled = await Promise.allSettled(
         owed.map(async (delivery) => {
           if (!delivery || inHand.has(delivery.id)) return true;
           inHand.add(delivery.id);
@@ -98,8 +99,10 @@ export function createDeliverer(
           }
         }),
       );
+      for (const result of settled) if (result.status === "rejected") throw result.reason;
       // graphile's complete path does not ask who holds the lock, its fail path does: a job that was not ours must fail.
-      if (settled.includes(false)) throw new Error("a delivery of this job was moved by somebody else meanwhile");
+      if (settled.some((result) => result.status === "fulfilled" && !result.value))
+        throw new Error("a delivery of this job was moved by somebody else meanwhile");
     } finally {
       admission.give(places.left);
     }

@@ -20,6 +20,7 @@ export function createEndpointCache(
   defaults: { retry: RetryPolicy; timeoutMs: number },
 ): EndpointCache {
   const known = new Map<string, Endpoint>();
+  const opening = new Map<string, Promise<Endpoint | null>>();
   const loading = createBatcher<string, EndpointRow | null>({
     size: 200,
     waitMs: 1,
@@ -30,6 +31,17 @@ export function createEndpointCache(
       return ids.map((id) => byId.get(id) ?? null);
     },
   });
+
+  /** Opening costs: the hundreds of deliveries that miss at once share one. */
+  function share(id: string, revision: number): Promise<Endpoint | null> {
+    const key = `${id} ${revision}`;
+    let opened = opening.get(key);
+    if (!opened) {
+      opened = load(id).finally(() => opening.delete(key));
+      opening.set(key, opened);
+    }
+    return opened;
+  }
 
   async function load(id: string): Promise<Endpoint | null> {
     const row = await loading.add(id);
@@ -43,7 +55,7 @@ export function createEndpointCache(
   return {
     get(id, revision) {
       const found = known.get(id);
-      return found?.revision === revision ? found : load(id);
+      return found?.revision === revision ? found : share(id, revision);
     },
   };
 }

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { stringifyJson } from "../platform/json.ts";
-import { compilePath, isPathFault } from "../watching/jsonpath.ts";
+import { compilePath, isPathFault } from "../platform/jsonpath.ts";
 import { DEFAULT_MAX_IN_FLIGHT } from "./endpoint.ts";
-import { type CheckUrl, durationInput, headersInput, idInput, retryInput, urlInput } from "./input.ts";
+import { type CheckUrl, durationInput, headersInput, idInput, nameInput, retryInput, urlInput } from "./input.ts";
 
 const MINUTE_MS = 60_000;
 const MOST_OPTIONS_CHARS = 16_384;
@@ -24,7 +24,7 @@ const pluginName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, { error:
 /** The members of an endpoint's body: what each holds, and its default. */
 function members(checkUrl: CheckUrl) {
   return {
-    name: z.string().trim().min(1).max(200).optional(),
+    name: nameInput.optional(),
     url: urlInput(checkUrl),
     event_types: z.array(typePattern).max(50).default(["*"]),
     filter: filter.nullable().default(null),
@@ -42,7 +42,9 @@ function members(checkUrl: CheckUrl) {
       })
       .default({}),
     retry: retryInput.nullable().default(null),
-    timeout: durationInput(100, 5 * MINUTE_MS).nullable().default(null),
+    timeout: durationInput(100, 5 * MINUTE_MS)
+      .nullable()
+      .default(null),
     rate_limit: z
       .strictObject({ per: durationInput(100, 60 * MINUTE_MS), max: z.int().min(1).max(100_000) })
       .nullable()
@@ -55,7 +57,9 @@ function members(checkUrl: CheckUrl) {
 
 /** The body that creates an endpoint; durations come out in milliseconds, ids as UUIDs, a missing name as the host. */
 export function endpointInput(checkUrl: CheckUrl) {
-  return z.strictObject(members(checkUrl)).transform((body) => ({ ...body, name: body.name ?? new URL(body.url).host }));
+  return z
+    .strictObject(members(checkUrl))
+    .transform((body) => ({ ...body, name: body.name ?? new URL(body.url).host }));
 }
 
 export type EndpointInput = z.output<ReturnType<typeof endpointInput>>;

@@ -120,7 +120,8 @@ function readEndpoint(sql: SqlRunner) {
   return sql`
     select endpoint.id, endpoint.kind, name, url, event_types, filter, headers, secret_id, plugin,
       plugin_options::text as plugin_options, retry, timeout_ms, rate_limit_max, rate_limit_per_ms, max_in_flight, ordered,
-      auto_pause, signing, revision, updated_at, paused_reason, paused_since, failing_since, hold_until, probe_at, has_parked
+      auto_pause, signing, revision, updated_at, paused_reason, paused_since, failing_since,
+      case when hold_until > now() then hold_until end as hold_until, probe_at, has_parked
     from deltahook.endpoints endpoint
     join deltahook.endpoint_health health on health.endpoint_id = endpoint.id`;
 }
@@ -169,10 +170,7 @@ export function existingEndpoints(
 }
 
 /** The implicit endpoints of these origins. */
-export function directEndpoints(
-  sql: SqlRunner,
-  origins: readonly string[],
-): Promise<{ id: string; origin: string }[]> {
+export function directEndpoints(sql: SqlRunner, origins: readonly string[]): Promise<{ id: string; origin: string }[]> {
   return sql<{ id: string; origin: string }[]>`
     select id, origin from deltahook.endpoints where origin = any(${origins as string[]}::text[])`;
 }

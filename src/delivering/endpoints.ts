@@ -41,12 +41,7 @@ const FOREIGN_KEY_VIOLATION = "23503";
 /** Of an implicit endpoint these follow from the sends themselves. */
 const FIXED_OF_DIRECT = ["url", "event_types", "filter", "ordered"] as const;
 
-export function createEndpoints(deps: {
-  database: Database;
-  vault: Vault;
-  clock: Clock;
-  publish: Publish;
-}): Endpoints {
+export function createEndpoints(deps: { database: Database; vault: Vault; clock: Clock; publish: Publish }): Endpoints {
   const { vault, clock } = deps;
   const { sql } = deps.database;
 
@@ -203,10 +198,7 @@ function merged(body: Body, patch: { headers?: unknown; retry?: unknown }): unkn
     ? Object.fromEntries(Object.entries(patch.headers).map(([name, value]) => [name.toLowerCase(), value]))
     : patch.headers;
   const otherForm = isObject(patch.retry) && body.retry !== null && "delays" in patch.retry !== "delays" in body.retry;
-  return mergePatch(
-    otherForm ? { ...body, retry: null } : body,
-    headers === undefined ? patch : { ...patch, headers },
-  );
+  return mergePatch(otherForm ? { ...body, retry: null } : body, headers === undefined ? patch : { ...patch, headers });
 }
 
 function isObject(value: unknown): value is object {

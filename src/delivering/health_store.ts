@@ -34,15 +34,16 @@ function at(ms: number | null): Date | null {
 }
 
 /**
- * Sends one probe for each failing endpoint whose time has come: its oldest owed delivery, in a job of its own. The
- * next probe is moved away first, so that a probe lost with its node is followed by another.
+ * Sends one probe for each failing endpoint whose time has come: its oldest parked delivery, in a job of its own, or the
+ * head of its line while that waits for its next try. The next probe is moved away first, so that a probe lost with its
+ * node is followed by another.
  */
 export async function sendProbes(sql: Sql, leaseMs: number): Promise<number> {
   const [row] = await sql<{ probes: number }[]>`
     with
     due as (
       select endpoint_id from deltahook.endpoint_health
-      where paused_reason = 'failing' and probe_at <= now()
+      where paused_reason = 'failing' and probe_at <= now() and coalesce(hold_until <= now(), true)
       order by endpoint_id limit 1000
       for update skip locked
     ),
@@ -51,22 +52,21 @@ export async function sendProbes(sql: Sql, leaseMs: number): Promise<number> {
       from due where health.endpoint_id = due.endpoint_id
     ),
     probes as (
-      select due.endpoint_id, deltahook.uuid7() as job, oldest.id
+      select deltahook.uuid7() as job, coalesce(
+        (select id from deltahook.deliveries
+         where endpoint_id = due.endpoint_id and state = 'pending' and not parked and seq is not null limit 1),
+        (select id from deltahook.deliveries
+         where endpoint_id = due.endpoint_id and parked
+         order by seq, id limit 1)) as id
       from due
-      cross join lateral (
-        select id from deltahook.deliveries
-        where endpoint_id = due.endpoint_id and parked
-        order by seq, id limit 1
-        for update skip locked
-      ) oldest
     ),
     taken as (
       update deltahook.deliveries delivery set parked = false, probe = true, due_at = now(), job = probes.job
-      from probes where delivery.id = probes.id and delivery.parked
-      returning delivery.id
+      from probes where delivery.id = probes.id and delivery.state = 'pending' and delivery.job is null
+      returning delivery.id, delivery.job
     )
     select deltahook.enqueue('deliver', array_agg(job::text),
              array_agg(json_build_object('job', job, 'deliveries', array[id]))) as probes
-    from probes`;
+    from taken`;
   return row?.probes ?? 0;
 }

@@ -36,11 +36,20 @@ export function urlInput(checkUrl: CheckUrl) {
   return z
     .string()
     .max(4_000)
+    .regex(/^[^\s\p{Cc}\p{Cs}]*$/u, { error: "must have no spaces and no control characters" })
     .superRefine((url, context) => {
       const fault = checkUrl(url);
       if (fault) context.addIssue({ code: "custom", message: fault });
     });
 }
+
+/** A name for people: any language, one line. */
+export const nameInput = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, { error: "must have no control characters" });
 
 /** Headers of one's own, names in lower case, so that no name can stand twice on the wire. */
 export const headersInput = z
@@ -61,7 +70,10 @@ export const headersInput = z
 /** `{delays}` or `{attempts, first, factor, max}`. One object with rules, not a union, so that a fault names its place. */
 export const retryInput = z
   .strictObject({
-    delays: z.array(durationInput(0, 7 * DAY_MS)).max(50).optional(),
+    delays: z
+      .array(durationInput(0, 7 * DAY_MS))
+      .max(50)
+      .optional(),
     attempts: z.int().min(1).max(50).optional(),
     first: durationInput(0, 7 * DAY_MS).optional(),
     factor: z.number().min(1).max(10).optional(),

@@ -1,24 +1,11 @@
 import type { Clock } from "../platform/clock.ts";
-import type { SqlRunner } from "../platform/database.ts";
+import type { Sql, SqlRunner } from "../platform/database.ts";
 import { envelope } from "./envelope.ts";
-import { insertPublication, lockBlocked, type NewDelivery, nextInLine } from "./publish_store.ts";
+import type { NewEvent } from "./new_event.ts";
+import { insertPublication, isAnyBlocked, lockBlocked, type NewDelivery, nextInLine } from "./publish_store.ts";
 import type { Recipient, SubscriptionSet, Subscriptions } from "./subscriptions.ts";
 
-/** One fact to tell. */
-export type NewEvent = {
-  type: string;
-  /** The payload's `data` as JSON text: these very bytes are sent. */
-  data: string;
-  origin: "watch" | "api" | "sql" | "system";
-  watchId?: string;
-  /** Exactly these endpoints (UUIDs); empty or absent: whoever subscribes to the type. */
-  endpointIds?: readonly string[];
-  /** The endpoint that a system event is about, and that it never reaches. */
-  aboutEndpoint?: string;
-  /** A direct send: the implicit endpoint of its origin, and what is particular to this one. */
-  target?: { endpointId: string; stored: string };
-  idempotencyKey?: string;
-};
+export type { NewEvent };
 
 export type Published = { eventId: string; deliveries: number };
 
@@ -29,19 +16,26 @@ export type Publish = (sql: SqlRunner, events: readonly NewEvent[]) => Promise<P
 export const CHUNK = 32;
 
 /**
- * States events: event rows, deliveries to all who want them and their jobs, in the caller's transaction or in one
- * statement of its own. Deliveries of an endpoint that is paused or has a backlog are parked behind that backlog.
+ * States events: event rows, deliveries to all who want them and their jobs, in the caller's transaction or in one of
+ * its own. Deliveries of an endpoint that is paused or has a backlog are parked behind that backlog.
  */
 export function createPublish(clock: Clock, subscriptions: Subscriptions): Publish {
   return async (sql, events) => {
     if (events.length === 0) return [];
     const set = await subscriptions.load(sql);
-    const ids = events.map(() => clock.uuid());
+    const ids = events.map((event) => event.id ?? clock.uuid());
     const recipients = events.map((event, i) => recipientsOf(set, event, ids[i] as string));
     const deliveries = addressed(ids, recipients, clock);
-    await park(sql, deliveries);
-    const jobs = chunked(deliveries, clock);
-    await insertPublication(sql, { ids, events, deliveries, jobs });
+    const insert = (runner: SqlRunner) =>
+      insertPublication(runner, { ids, events, deliveries, jobs: chunked(deliveries, clock) });
+    const queueUp = async (runner: SqlRunner) => {
+      await park(runner, deliveries);
+      await insert(runner);
+    };
+    // A line or a backlog is joined under a lock that lasts until the commit; all others need but one statement.
+    if (!isPool(sql)) await queueUp(sql);
+    else if (await mustQueue(sql, deliveries)) await sql.begin(queueUp);
+    else await insert(sql);
     return ids.map((eventId, i) => ({ eventId, deliveries: recipients[i]?.length ?? 0 }));
   };
 }
@@ -70,12 +64,20 @@ function addressed(ids: string[], recipients: Recipient[][], clock: Clock): NewD
   );
 }
 
+function isPool(sql: SqlRunner): sql is Sql {
+  return "begin" in sql;
+}
+
+async function mustQueue(sql: Sql, deliveries: readonly NewDelivery[]): Promise<boolean> {
+  if (deliveries.some((delivery) => delivery.ordered)) return true;
+  return deliveries.length > 0 && (await isAnyBlocked(sql, endpointsOf(deliveries)));
+}
+
 /** An ordered endpoint's deliveries all join its line, and the line has at most one head outside. */
 async function park(sql: SqlRunner, deliveries: NewDelivery[]): Promise<void> {
   if (deliveries.length === 0) return;
-  const endpointIds = [...new Set(deliveries.map((delivery) => delivery.endpointId))].sort();
-  const blocked = await lockBlocked(sql, endpointIds);
   const ordered = deliveries.filter((delivery) => delivery.ordered);
+  const blocked = await lockBlocked(sql, endpointsOf(deliveries), endpointsOf(ordered));
   const lines = ordered.length > 0 ? await nextInLine(sql, ordered) : new Map<string, { seq: number; free: boolean }>();
   for (const delivery of deliveries) {
     const line = lines.get(delivery.endpointId);
@@ -86,6 +88,10 @@ async function park(sql: SqlRunner, deliveries: NewDelivery[]): Promise<void> {
     }
     if (blocked.has(delivery.endpointId)) delivery.parked = true;
   }
+}
+
+function endpointsOf(deliveries: readonly NewDelivery[]): string[] {
+  return [...new Set(deliveries.map((delivery) => delivery.endpointId))].sort();
 }
 
 function chunked(deliveries: NewDelivery[], clock: Clock): { id: string; deliveries: string[] }[] {

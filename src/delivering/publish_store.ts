@@ -1,5 +1,5 @@
 import type { SqlRunner } from "../platform/database.ts";
-import type { NewEvent } from "./publish.ts";
+import type { NewEvent } from "./new_event.ts";
 
 export type NewDelivery = {
   id: string;
@@ -11,20 +11,29 @@ export type NewDelivery = {
   job: string | null;
 };
 
-/**
- * The endpoints among these whose deliveries must wait behind others. Their rows stay share-locked until the commit,
- * so that nobody can find the backlog empty while we add to it.
- */
-export async function lockBlocked(sql: SqlRunner, endpointIds: string[]): Promise<Set<string>> {
-  const rows = await sql<{ endpoint_id: string }[]>`
-    select endpoint_id from deltahook.endpoint_health
-    where endpoint_id = any(${endpointIds}::uuid[]) and (has_parked or paused_reason is not null)
-    order by endpoint_id
-    for share`;
-  return new Set(rows.map((row) => row.endpoint_id));
+/** Whether any of these endpoints is paused or has a backlog. */
+export async function isAnyBlocked(sql: SqlRunner, endpointIds: string[]): Promise<boolean> {
+  const [row] = await sql<{ blocked: boolean }[]>`
+    select exists (select from deltahook.endpoint_health
+                   where endpoint_id = any(${endpointIds}::uuid[]) and (has_parked or paused_reason is not null)) as blocked`;
+  return row?.blocked ?? false;
 }
 
-/** Takes places in the lines of ordered endpoints; the rows stay locked until the commit, so that seq is commit order. */
+/**
+ * The endpoints among these whose deliveries must wait behind others. Their rows and those of ordered endpoints are
+ * locked until the commit, all at once in id order, so that nobody can find the backlog empty while we add to it.
+ */
+export async function lockBlocked(sql: SqlRunner, endpointIds: string[], orderedIds: string[]): Promise<Set<string>> {
+  const rows = await sql<{ endpoint_id: string; blocked: boolean }[]>`
+    select endpoint_id, has_parked or paused_reason is not null as blocked from deltahook.endpoint_health
+    where endpoint_id = any(${endpointIds}::uuid[])
+      and (has_parked or paused_reason is not null or endpoint_id = any(${orderedIds}::uuid[]))
+    order by endpoint_id
+    for update`;
+  return new Set(rows.filter((row) => row.blocked).map((row) => row.endpoint_id));
+}
+
+/** Takes places in the lines of ordered endpoints, whose rows are locked until the commit, so that seq is commit order. */
 export async function nextInLine(
   sql: SqlRunner,
   deliveries: readonly { endpointId: string }[],
@@ -32,7 +41,6 @@ export async function nextInLine(
   const wanted = new Map<string, number>();
   for (const { endpointId } of deliveries) wanted.set(endpointId, (wanted.get(endpointId) ?? 0) + 1);
   const ids = [...wanted.keys()].sort();
-  await sql`select from deltahook.endpoint_health where endpoint_id = any(${ids}::uuid[]) order by endpoint_id for update`;
   const rows = await sql<{ endpoint_id: string; first: number; free: boolean }[]>`
     update deltahook.endpoint_health health
     set seq = health.seq + wanted.places

@@ -104,10 +104,10 @@ export async function recordTries(sql: SqlRunner, tries: readonly Recorded[]): P
       returning delivery.id
     ),
     buried as (
-      insert into deltahook.dead_letters (delivery_id, event_id, endpoint_id, watch_id, type, data, target, reason, attempts,
-                                          last_status, last_error)
-      select dead.id, event.id, dead.endpoint_id, event.watch_id, event.type, event.data, event.target, dead.reason,
-             dead.attempts, dead.status, dead.error
+      insert into deltahook.dead_letters (delivery_id, event_id, original_id, endpoint_id, watch_id, type, data, target,
+                                          reason, attempts, last_status, last_error)
+      select dead.id, event.id, event.original_id, dead.endpoint_id, event.watch_id, event.type, event.data, event.target,
+             dead.reason, dead.attempts, dead.status, dead.error
       from unnest(
         ${tries.map((entry) => entry.delivery.id)}::uuid[], ${tries.map((entry) => entry.delivery.eventId)}::uuid[],
         ${tries.map((entry) => entry.delivery.endpointId)}::uuid[], ${moves.map((move) => move.reason)}::text[],

@@ -1,6 +1,6 @@
 import type { SqlRunner } from "../platform/database.ts";
 import { type Json, parseJson } from "../platform/json.ts";
-import { type CompiledPath, compilePath, isPathFault } from "../watching/jsonpath.ts";
+import { type CompiledPath, compilePath, isPathFault } from "../platform/jsonpath.ts";
 import { subscribes } from "./event_types.ts";
 
 type Subscription = {

@@ -10,8 +10,8 @@ import { countFailure, type Failures, type ThrottleKind, waitMs } from "./thrott
 export type LoginTry = { succeeded(userId: string): Promise<void> };
 
 /**
- * Counts a login try, or refuses it. Who signed in from an address before is never slowed by failures elsewhere, so
- * guessing cannot lock the owner out.
+ * Counts a login try, or refuses it. Who signed in from an address before is slowed only by failures of that account
+ * from there, so that guessing from elsewhere, or at other accounts, cannot lock the owner out.
  * @throws AppError (429) with `retryAfterSeconds`.
  */
 export async function beginLogin(
@@ -31,7 +31,7 @@ export async function beginLogin(
     const known = await store.isKnownAddress(transaction, login.email, network);
     const rows = await store.lockThrottles(transaction, [...subjects.keys()]);
     const counters = rows.map((row) => ({ row, kind: subjects.get(row.subject) ?? "pair", count: failuresOf(row) }));
-    const binding = counters.filter(({ kind }) => !(kind === "account" && known));
+    const binding = counters.filter(({ kind }) => kind === "pair" || !known);
     const pauseMs = Math.max(...binding.map(({ kind, count }) => waitMs(kind, count, now)));
     if (pauseMs > 0) throw tooMany(pauseMs);
     for (const { row, kind, count } of counters) {

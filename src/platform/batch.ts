@@ -22,7 +22,7 @@ export function createBatcher<In, Out>(options: {
   let waiting: Waiting[] = [];
   let running = 0;
   let timer: ReturnType<typeof setTimeout> | null = null;
-  let idle: (() => void)[] = [];
+  const idle: (() => void)[] = [];
 
   function start(): void {
     if (timer) clearTimeout(timer);

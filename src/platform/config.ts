@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { parseDuration } from "./durations.ts";
+import { readFileSync } from "node:fs";
+import { formatDuration, parseDuration } from "./durations.ts";
 import { AppError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 
@@ -177,11 +177,12 @@ function find(env: Record<string, string | undefined>, name: string, faults: str
     if (value !== undefined && value !== "") return { variable, text: value, source: "environment" as const };
     const path = env[`${variable}_FILE`];
     if (path === undefined || path === "") continue;
-    if (!existsSync(path)) {
-      faults.push(`${variable}_FILE: there is no file ${path}; name a readable file or unset the variable`);
+    try {
+      return { variable: `${variable}_FILE`, text: readFileSync(path, "utf8").trim(), source: "file" as const };
+    } catch {
+      faults.push(`${variable}_FILE: ${path} cannot be read; name a readable file or unset the variable`);
       return null;
     }
-    return { variable: `${variable}_FILE`, text: readFileSync(path, "utf8").trim(), source: "file" as const };
   }
   return null;
 }
@@ -223,16 +224,15 @@ function text(value: string): string {
 
 function whole(min: number, max: number): Parse<number> {
   return (value) => {
-    const number = Number(value);
-    if (!Number.isInteger(number) || number < min || number > max)
-      throw new Fault(`write a whole number from ${min} to ${max}`);
+    const number = /^\d+$/.test(value.trim()) ? Number(value) : Number.NaN;
+    if (!(number >= min && number <= max)) throw new Fault(`write a whole number from ${min} to ${max}`);
     return number;
   };
 }
 
 function decimal(min: number, max: number): Parse<number> {
   return (value) => {
-    const number = Number(value);
+    const number = /^\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : Number.NaN;
     if (!(number >= min && number <= max)) throw new Fault(`write a number from ${min} to ${max}`);
     return number;
   };
@@ -242,7 +242,9 @@ function duration(minMs: number, maxMs: number): Parse<number> {
   return (value) => {
     const ms = parseDuration(value);
     if (ms === null) throw new Fault("write a duration such as 500ms, 30s, 5m, 2h or 1d");
-    if (ms < minMs || ms > maxMs) throw new Fault(`write a duration from ${minMs} ms to ${maxMs} ms`);
+    if (ms < minMs || ms > maxMs) {
+      throw new Fault(`write a duration from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`);
+    }
     return ms;
   };
 }
@@ -297,4 +299,10 @@ function origin(value: string): string {
 function postgresUrl(value: string): string {
   if (!/^postgres(ql)?:\/\//.test(value)) throw new Fault("write postgres://user:password@host:5432/database");
   return value;
+}
+
+/** The settings as the README's table. */
+export function settingsTable(): string {
+  const rows = Object.entries(SETTINGS).map(([name, { shown, meaning }]) => `| \`${name}\` | ${shown} | ${meaning} |`);
+  return ["| name | default | meaning |", "| --- | --- | --- |", ...rows].join("\n");
 }

@@ -32,3 +32,9 @@ export function parseId(kind: IdKind, id: string): string | null {
 export function uuidTime(uuid: string): number {
   return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);
 }
+
+/** The smallest UUIDv7 of a moment: everything made since then is not below it. */
+export function uuidFloor(ms: number): string {
+  const hex = Math.floor(ms).toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}

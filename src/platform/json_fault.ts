@@ -3,7 +3,8 @@ export type JsonFault = { position: number; message: string };
 
 const SPACE = /[ \t\n\r]*/y;
 const SCALAR = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])/y;
-/** A scalar that the end of the text cuts off. */
+/** An escape, and a scalar, that the end of the text cuts off. */
+const CUT_ESCAPE = /\\(?:u[0-9a-fA-F]{0,3})?$/y;
 const CUT_SCALAR = /(?:-?\d*\.?\d*(?:[eE][+-]?)?|t|tr|tru|f|fa|fal|fals|n|nu|nul)$/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: raw control characters are what a string must not hold (RFC 8259)
 const STRING_PART = /(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){1,1000}/y;
@@ -54,7 +55,7 @@ export function findJsonFault(text: string): JsonFault {
 function endOfString(text: string, start: number): number {
   let at = start + 1;
   for (let end = skip(STRING_PART, text, at); end > at; end = skip(STRING_PART, text, at)) at = end;
-  return text.charAt(at) === '"' ? at + 1 : -at;
+  return text.charAt(at) === '"' ? at + 1 : -skip(CUT_ESCAPE, text, at);
 }
 
 /** The index behind the match of a sticky pattern at `at`, or `at`. */

@@ -82,6 +82,7 @@ export function joinNodes(deps: {
   }
 
   async function freeDead(): Promise<void> {
+    if (deps.alone) await sql`delete from deltahook.nodes where node_id <> ${nodeId}`;
     const [row] = await sql<{ dead: string[] }[]>`
       select deltahook.free_dead_locks(make_interval(secs => ${DEAD_AFTER_MS / 1000})) as dead`;
     if (row && row.dead.length > 0) deps.log.warn("jobs of dead worker pools were freed", { pools: row.dead.length });

@@ -46,15 +46,25 @@ export function applyCredential(
 
 /** A function that replaces the given values, raw, URL-encoded, JSON-escaped or in Base64, by `***`. */
 export function redactor(secrets: readonly string[]): (text: string) => string {
+  let pattern: RegExp | null = null;
+  return (text) => {
+    // Made when first needed: most requests succeed and have nothing to take out.
+    pattern ??= patternOf(secrets);
+    return text.replace(pattern, MASK);
+  };
+}
+
+function patternOf(secrets: readonly string[]): RegExp {
   const forms = [...new Set(secrets.flatMap(spellings))].filter((form) => form !== "");
-  if (forms.length === 0) return (text) => text;
+  if (forms.length === 0) return NOTHING;
   // The longest first: a shorter form inside a longer one must not leave its ends standing.
   const sources = forms
     .sort((a, b) => b.length - a.length)
     .map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"));
-  const pattern = new RegExp(sources.join("|"), "g");
-  return (text) => text.replace(pattern, MASK);
+  return new RegExp(sources.join("|"), "g");
 }
+
+const NOTHING = /(?!)/g;
 
 function headerOf(credential: Exclude<ReadyCredential, { kind: "query" }>): [string, string] {
   switch (credential.kind) {

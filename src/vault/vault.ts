@@ -4,7 +4,7 @@ import { AppError } from "../platform/errors.ts";
 
 /**
  * What a sealed value is, bound into it: `secret:<kind>` (id: the secret), `header:<name>` (id: the owner), `token`
- * (id: the secret), `signing` (id: the endpoint).
+ * (id: the secret), `signing` (id: the endpoint). Ids are UUIDs as the tables have them.
  */
 export type SealedKind = string;
 

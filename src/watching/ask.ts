@@ -2,14 +2,23 @@ import type { Json } from "../platform/json.ts";
 import { countItems, nextPage, type Page } from "./pages.ts";
 import { readReply } from "./reply.ts";
 import { onPage, type ReadyRequest } from "./request.ts";
-import type { Answer, Failure, Sender, SecretRef } from "./send.ts";
+import type { Answer, Failure, SecretRef, Sender } from "./send.ts";
 import type { KnownWatch } from "./watch_cache.ts";
 
 /** What a watch's source says now. `bytes` are those of all pages, decoded. */
 export type Asked =
-  | { kind: "document"; answer: Answer; document: Json; morePages: Json[]; complete: boolean; bytes: number; body: Body }
-  /** 304, or the very body that is known to change nothing. */
-  | { kind: "not_modified" | "same_body"; answer: Answer; bytes: number }
+  | {
+      kind: "document";
+      answer: Answer;
+      document: Json;
+      morePages: Json[];
+      complete: boolean;
+      bytes: number;
+      body: Body;
+    }
+  | { kind: "not_modified"; answer: Answer; bytes: number }
+  /** The very body that is known to change nothing. */
+  | { kind: "same_body"; answer: Answer; bytes: number }
   | { kind: "failed"; failure: Failure; status: number | null; answer: Answer | null }
   | { kind: "aborted" };
 
@@ -45,7 +54,9 @@ export function createAsk(deps: { sender: Sender; timeoutMs: number; maxBytes: n
     const reply = readAnswer(answer);
     if (reply.kind === "failed") return { kind: "failed", failure: reply, status: answer.status, answer };
     if (reply.kind === "not_modified") {
-      return conditions ? { kind: "not_modified", answer, bytes } : failed("the source answered 304 without having been asked for it", answer);
+      return conditions
+        ? { kind: "not_modified", answer, bytes }
+        : failed("the source answered 304 without having been asked for it", answer);
     }
     const { document } = reply;
     if (!isPaged) return { kind: "document", answer, document, morePages: [], complete: true, bytes, body };
@@ -74,7 +85,8 @@ export function createAsk(deps: { sender: Sender; timeoutMs: number; maxBytes: n
       if (typeof next !== "string") return failed(`page ${page.number + 1}: ${next.problem}`, answer);
       if (seen.has(next)) return failed(`page ${page.number + 1} leads back to a page that was read already`, answer);
       if (page.number + 1 >= (input.pagination?.max_pages ?? 1)) return { ...walked, complete: false, bytes };
-      if (leftMs <= 0) return failed(`after ${page.number + 1} pages the time for one poll was over: raise POLL_TIMEOUT`, answer);
+      if (leftMs <= 0)
+        return failed(`after ${page.number + 1} pages the time for one poll was over: raise POLL_TIMEOUT`, answer);
       seen.add(next);
 
       const sent = await sender.sendReady(watch, onPage(ready, next), { conditions: null, timeoutMs: leftMs, signal });
@@ -82,11 +94,18 @@ export function createAsk(deps: { sender: Sender; timeoutMs: number; maxBytes: n
       if (sent.kind === "failed") return { ...sent, answer };
       leftMs -= sent.answer.ms;
       bytes += sent.answer.body.byteLength;
-      if (bytes > maxBytes * PAGES_FACTOR) return failed(`the pages together have more than ${maxBytes * PAGES_FACTOR} bytes`, answer);
+      if (bytes > maxBytes * PAGES_FACTOR)
+        return failed(`the pages together have more than ${maxBytes * PAGES_FACTOR} bytes`, answer);
       const reply = readAnswer(sent.answer);
       if (reply.kind !== "document") {
-        const { about, problem } = reply.kind === "failed" ? reply : { about: "body" as const, problem: "304, unasked" };
-        return { kind: "failed", failure: { about, problem: `page ${page.number + 2}: ${problem}` }, status: sent.answer.status, answer: sent.answer };
+        const { about, problem } =
+          reply.kind === "failed" ? reply : { about: "body" as const, problem: "304, unasked" };
+        return {
+          kind: "failed",
+          failure: { about, problem: `page ${page.number + 2}: ${problem}` },
+          status: sent.answer.status,
+          answer: sent.answer,
+        };
       }
       walked.morePages.push(reply.document);
       page = { url: next, number: page.number + 1, document: reply.document, headers: sent.answer.headers, count: 0 };

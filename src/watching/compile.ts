@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { type Decimal, parseDecimal } from "../platform/decimal.ts";
-import { canonicalJson, type Json } from "../platform/json.ts";
+import { canonicalJson, type Json, parseJson, stringifyJson } from "../platform/json.ts";
+import { type CompiledPath, compilePath, isPathFault, type PathDialect } from "../platform/jsonpath.ts";
 import { type Condition, compileCondition } from "./conditions.ts";
-import { type CompiledPath, compilePath, isPathFault, type PathDialect } from "./jsonpath.ts";
 import type { Schedule } from "./schedule.ts";
 import { scheduleOf } from "./schedule_input.ts";
 import { type FieldInput, type ItemsInput, isRedacted, type WatchInput } from "./watch.ts";
@@ -66,8 +66,8 @@ function planFields(watch: WatchInput, inputs: { [name: string]: FieldInput }, s
 }
 
 function planField(watch: WatchInput, name: string, input: FieldInput, source: Json): FieldPlan {
-  const field = typeof input === "string" ? { path: input } : input;
-  const { path, dialect = "rfc9535", tolerance, missing_after, take = "all" } = { ...EMPTY, ...field };
+  const { path, dialect, tolerance, missing_after, take } =
+    typeof input === "string" ? { ...PLAIN, path: input } : input;
   const redact = isRedacted(watch, input);
   const drift = watch.conditions.some((each) => each.field === name && compileCondition(each).againstStated);
   return {
@@ -99,11 +99,12 @@ function planItems(watch: WatchInput, input: ItemsInput, source: Json): ItemsPla
   };
 }
 
-const EMPTY: Partial<Exclude<FieldInput, string>> = {};
+/** What a field is that was written as a path alone. */
+const PLAIN: Omit<Exclude<FieldInput, string>, "path"> = { dialect: "rfc9535", take: "all", redact: false };
 
 /** Everything in the request that decides what is answered: another request, another reference. */
 function sourceOf({ request, pagination, format, plugin, plugin_options }: WatchInput): Json {
-  return JSON.parse(JSON.stringify([request, pagination, format, plugin, plugin_options]));
+  return parseJson(stringifyJson([request, pagination, format, plugin, plugin_options]));
 }
 
 function conditionsOn(watch: WatchInput, fields: { [name: string]: FieldInput }): Condition[] {

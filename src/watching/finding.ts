@@ -1,9 +1,9 @@
-import { stringifyJson } from "../platform/json.ts";
 import { publicId } from "../platform/ids.ts";
-import type { Failure } from "./send.ts";
+import { stringifyJson } from "../platform/json.ts";
 import { backoffMs } from "./backoff.ts";
 import type { EventDraft, Verdict } from "./judge.ts";
 import { FRESH_PACE, intervalMs, learnPace, nextPoll, type Pace, phaseOf } from "./schedule.ts";
+import type { Failure } from "./send.ts";
 import type { StateChange } from "./state.ts";
 import type { Due } from "./store.ts";
 import type { KnownWatch } from "./watch_cache.ts";
@@ -20,7 +20,10 @@ export type PollFacts = {
 
 export type Outcome = "baseline" | "unchanged" | "changed" | "held" | "failed";
 
-export type SystemEvent = { type: "watch.failing" | "watch.recovered" | "watch.auth_failed" | "watch.held"; data: string };
+export type SystemEvent = {
+  type: "watch.failing" | "watch.recovered" | "watch.auth_failed" | "watch.held";
+  data: string;
+};
 
 /** What a poll leaves behind, to be recorded in one transaction. */
 export type Finding = {
@@ -109,15 +112,13 @@ export function nextAfter(
 }
 
 /** What a poll with a document leaves behind. */
-export function findingOf(
-  due: Due,
-  watch: KnownWatch,
-  job: string,
-  poll: PollFacts,
-  verdict: Verdict,
-): Finding {
+export function findingOf(due: Due, watch: KnownWatch, job: string, poll: PollFacts, verdict: Verdict): Finding {
   const isHeld = verdict.outcome === "held";
-  const next = nextAfter(due, watch, { startedAt: poll.startedAt, endedAt: poll.startedAt + poll.ms, moved: verdict.moved });
+  const next = nextAfter(due, watch, {
+    startedAt: poll.startedAt,
+    endedAt: poll.startedAt + poll.ms,
+    moved: verdict.moved,
+  });
   const notes = due.held && !isHeld ? [...verdict.notes, "the held poll was overtaken by this one"] : verdict.notes;
   const systemEvents: SystemEvent[] = [];
   if (due.failing) systemEvents.push(systemEvent("watch.recovered", due, poll, { failures: due.failures }));
@@ -181,7 +182,12 @@ export function failureFinding(
 }
 
 /** A cron schedule that comes due before the backoff ends keeps its time. */
-function nextTry(due: Due, watch: KnownWatch, endedAt: number, failure: { holdUntil: number | null; random: number }): number {
+function nextTry(
+  due: Due,
+  watch: KnownWatch,
+  endedAt: number,
+  failure: { holdUntil: number | null; random: number },
+): number {
   const { schedule } = watch.compiled;
   const wait = backoffMs({ intervalMs: intervalMs(schedule, endedAt), failures: due.failures, random: failure.random });
   const scheduled = schedule.kind === "cron" ? nextPoll(schedule, { nowMs: endedAt, phase: 0 }) : null;

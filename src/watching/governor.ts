@@ -1,4 +1,4 @@
-import type { HostLimits, HostHold } from "./host_store.ts";
+import type { HostHold, HostLimits } from "./host_store.ts";
 
 /**
  * `true`: poll now. A number: not now, but at that time (milliseconds since 1970, the database's clock). Waiting takes
@@ -30,6 +30,9 @@ const FARTHEST_MS = 600_000;
 /** Of hosts that were asked; a host beyond this starts with what is usual again. */
 const MAX_HOSTS = 50_000;
 
+/** A cap whose shares are exact enough to divide rates by. */
+const WHOLE = 1_000_000;
+
 type Host = {
   limit: number;
   rate: number;
@@ -46,13 +49,13 @@ type Hold = { untilMs: number; bookedUntil: number };
 /**
  * Keeps to what each host can take: so many requests at once, so many a second, none while it asked for patience. Whoever
  * cannot be served within a second is sent back, one after another at the host's own pace, so that nothing spins.
- * Limits are the whole system's; `nodes` says among how many they are divided.
+ * Limits are the whole system's; `share` gives this node's part of a cap.
  */
 export function createGovernor(options: {
   now(): number;
   concurrency: number;
   rate: number;
-  nodes(): number;
+  share(cap: number): number;
 }): Governor {
   const hosts = new Map<string, Host>();
   const holds = new Map<string, Hold>();
@@ -88,7 +91,7 @@ export function createGovernor(options: {
 
   /** Null: the rate leaves no room within a second. Otherwise how long to wait for the place now reserved. */
   function pace(host: Host, now: number): number | null {
-    const rate = host.rate / options.nodes();
+    const rate = rateOf(host);
     if (rate <= 0) return 0;
     const earliest = Math.max(host.pacedUntil, now - 1_000);
     const pauseMs = Math.max(0, earliest - now);
@@ -105,7 +108,7 @@ export function createGovernor(options: {
 
   function spacing(host: Host): number {
     const byPlaces = host.limit > 0 ? host.meanMs / share(host.limit) : 1;
-    return host.rate > 0 ? Math.max(byPlaces, (1_000 * options.nodes()) / host.rate) : byPlaces;
+    return host.rate > 0 ? Math.max(byPlaces, 1_000 / rateOf(host)) : byPlaces;
   }
 
   function expectedMs(host: Host): number {
@@ -117,7 +120,12 @@ export function createGovernor(options: {
   }
 
   function share(limit: number): number {
-    return Math.max(1, Math.floor(limit / options.nodes()));
+    return Math.max(1, options.share(limit));
+  }
+
+  /** Rates may be fractions: the share of a large cap tells the part. */
+  function rateOf(host: Host): number {
+    return (host.rate * options.share(WHOLE)) / WHOLE;
   }
 
   function hostOf(name: string): Host {

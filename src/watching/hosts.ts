@@ -122,5 +122,8 @@ function overload(host: string, watches: number, asked: number, rate: number): s
 }
 
 function notFound(host: string): AppError {
-  return new AppError("not_found", `No watch asks the host ${host.slice(0, 200)}; GET /v1/hosts lists those that are asked.`);
+  return new AppError(
+    "not_found",
+    `No watch asks the host ${host.slice(0, 200)}; GET /v1/hosts lists those that are asked.`,
+  );
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Json, sanitiseJson } from "../platform/json.ts";
-import { compilePath, isPathFault, type PathDialect } from "./jsonpath.ts";
+import { compilePath, isPathFault, type PathDialect } from "../platform/jsonpath.ts";
 
 const MAX_PATH_CHARS = 1_000;
 

@@ -1,6 +1,6 @@
 import { ExactNumber, type Json } from "../platform/json.ts";
+import { compilePath, isPathFault } from "../platform/jsonpath.ts";
 import type { ItemsPlan } from "./compile.ts";
-import { compilePath, isPathFault } from "./jsonpath.ts";
 import type { PaginationInput } from "./request_input.ts";
 
 /** One page as it was answered. `number` counts from 0. */
@@ -26,7 +26,10 @@ export function firstPage(pagination: PaginationInput, url: string): string {
 export function nextPage(pagination: PaginationInput, page: Page): NextPage {
   switch (pagination.type) {
     case "link":
-      return sameOrigin(pagination.path ? linkInBody(pagination.path, page.document) : linkInHeader(page.headers), page);
+      return sameOrigin(
+        pagination.path ? linkInBody(pagination.path, page.document) : linkInHeader(page.headers),
+        page,
+      );
     case "cursor": {
       const cursor = textAt(pagination.path, page.document);
       return cursor === null ? null : withParameter(page.url, pagination.param, cursor);

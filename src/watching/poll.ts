@@ -4,6 +4,7 @@ import { messageOf } from "../platform/errors.ts";
 import { publicId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Rollups } from "../platform/rollups.ts";
+import type { Vault } from "../vault/vault.ts";
 import type { Ask, Asked } from "./ask.ts";
 import type { Hash } from "./extract.ts";
 import {
@@ -24,6 +25,7 @@ import type { Lane } from "./lanes.ts";
 import { holdOf } from "./limits.ts";
 import type { Lines } from "./lines.ts";
 import type { KillPoint, Recorder } from "./record.ts";
+import { openHash } from "./redaction.ts";
 import type { Answer, Failure } from "./send.ts";
 import type { WatchState } from "./state.ts";
 import { NO_STATE, readState } from "./state_text.ts";
@@ -67,7 +69,7 @@ export type PollDeps = {
   ask(ask: Ask): Promise<Asked>;
   recorder: Recorder;
   lines: Lines;
-  hash: Hash;
+  vault: Vault;
   timeoutMs: number;
   random(): number;
   at(point: KillPoint): void;
@@ -84,8 +86,7 @@ export function createPoll(deps: PollDeps): (call: Call) => Promise<PollEnd | No
   const { clock, flights, governor, lines, recorder, rollups } = deps;
 
   async function poll(call: Call): Promise<PollEnd | NotPolled> {
-    const refusal = await takePlace(call);
-    call.started();
+    const refusal = await takePlace(call).finally(call.started);
     if (refusal) return giveBack(call, refusal);
     const facts = factsOf(call.due);
     const flight = flights.begin(call.lane);
@@ -144,7 +145,11 @@ export function createPoll(deps: PollDeps): (call: Call) => Promise<PollEnd | No
     return { id: clock.uuid(), startedAt, ms: 0, lagMs, bytes: 0, status: null };
   }
 
-  async function conclude(call: Call, facts: PollFacts, asked: Exclude<Asked, { kind: "aborted" }>): Promise<PollEnd | NotPolled> {
+  async function conclude(
+    call: Call,
+    facts: PollFacts,
+    asked: Exclude<Asked, { kind: "aborted" }>,
+  ): Promise<PollEnd | NotPolled> {
     rollups.observe("poll_lag_ms", facts.lagMs);
     rollups.observe("poll_ms", facts.ms);
     const holdUntil = asked.answer ? learnHold(call.watch, asked.answer) : null;
@@ -159,7 +164,8 @@ export function createPoll(deps: PollDeps): (call: Call) => Promise<PollEnd | No
     if (asked.kind === "not_modified") return recordQuiet(call, facts, "not_modified", asked.answer);
     const state = await stateOf(call);
     if (state === null) return giveBack(call, { why: "overtaken", retryAt: clock.now() });
-    const verdict = verdictOf(call, asked, state);
+    call.watch.hash ??= await openHash(deps.vault, call.watch.id, call.watch.input);
+    const verdict = verdictOf(call, asked, state, call.watch.hash);
     if ("about" in verdict) return recordFailure(call, facts, verdict, holdUntil);
     if (!isQuiet(call.due, verdict)) return record(call, findingOf(call.due, call.watch, call.job, facts, verdict));
     call.watch.quiet = asked.body === 0 ? null : { version: call.due.stateVersion, body: asked.body };
@@ -172,11 +178,18 @@ export function createPoll(deps: PollDeps): (call: Call) => Promise<PollEnd | No
     return learned?.untilMs ?? null;
   }
 
-  function verdictOf({ watch }: Call, asked: Asked & { kind: "document" }, state: WatchState): Verdict | Failure {
+  function verdictOf(
+    { watch }: Call,
+    asked: Asked & { kind: "document" },
+    state: WatchState,
+    hash: Hash,
+  ): Verdict | Failure {
     const { document, morePages, complete } = asked;
     try {
-      const verdict = judge({ watch: watch.compiled, state, document, morePages, complete, hash: deps.hash });
-      return verdict.outcome === "failed" ? { about: "body", problem: verdict.problem ?? "the reply cannot be used" } : verdict;
+      const verdict = judge({ watch: watch.compiled, state, document, morePages, complete, hash });
+      return verdict.outcome === "failed"
+        ? { about: "body", problem: verdict.problem ?? "the reply cannot be used" }
+        : verdict;
     } catch (error) {
       deps.log.error("a reply could not be judged", { watch: publicId("watch", watch.id), problem: messageOf(error) });
       return { about: "body", problem: "DeltaHook itself failed on this reply; its log has the cause" };
@@ -247,7 +260,13 @@ const COUNTER = {
 function askOf({ due, watch }: Call, nowMs: number, signal: AbortSignal): Ask {
   const secret = due.secretId === null ? null : { id: due.secretId, revision: due.secretRevision };
   const isSettled = watch.quiet?.version === due.stateVersion && isHealthy(due);
-  return { watch, secret, conditions: conditionsOf(due, watch, nowMs), quietBody: isSettled ? (watch.quiet?.body ?? null) : null, signal };
+  return {
+    watch,
+    secret,
+    conditions: conditionsOf(due, watch, nowMs),
+    quietBody: isSettled ? (watch.quiet?.body ?? null) : null,
+    signal,
+  };
 }
 
 /** RFC 9110, section 13. A full poll every 24 h, since some sources get their validators wrong. */

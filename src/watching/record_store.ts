@@ -36,7 +36,10 @@ export async function lastUnchanged(
 }
 
 /** State, log, status and schedule of findings whose events are stated in the same transaction: one statement. */
-export async function writeFindings(sql: SqlRunner, findings: readonly (Finding & { sequence: number })[]): Promise<void> {
+export async function writeFindings(
+  sql: SqlRunner,
+  findings: readonly (Finding & { sequence: number })[],
+): Promise<void> {
   const upserts = findings.flatMap(({ watch, state }) => state.upserts.map((row) => ({ id: watch.id, row })));
   const deletes = findings.flatMap(({ watch, state }) => state.deletes.map((key) => ({ id: watch.id, key })));
   const of = <T>(value: (finding: Finding & { sequence: number }) => T): T[] => findings.map(value);

@@ -65,7 +65,11 @@ export async function loadDue(sql: SqlRunner, job: string, known: readonly Known
 }
 
 /** The rows of one watch, if they are still of that version. */
-export async function loadState(sql: SqlRunner, id: string, stateVersion: number): Promise<{ state: string | null } | null> {
+export async function loadState(
+  sql: SqlRunner,
+  id: string,
+  stateVersion: number,
+): Promise<{ state: string | null } | null> {
   const [row] = await sql<{ state: string | null }[]>`
     select (select json_object_agg(key, value order by place)::text from deltahook.watch_state where watch_id = status.watch_id) as state
     from deltahook.watch_status status where watch_id = ${id} and state_version = ${stateVersion}`;

@@ -86,7 +86,7 @@ export const watchInput = z
       .union([z.string().min(1).max(100), z.array(z.string().min(1).max(100)).max(10)])
       .nullable()
       .default(null),
-    plugin_options: z.record(z.string(), jsonInput).default({}),
+    plugin_options: recordOf(z.string().max(100), jsonInput, 100).default({}),
     /** Bodies kept for backtests: 20, or none when a field is redacted, since a body shows it. */
     keep_bodies: z.int().min(0).max(200).nullable().default(null),
     /** Redacts every field. */

@@ -1,4 +1,5 @@
 import type { CompiledWatch } from "./compile.ts";
+import type { Hash } from "./extract.ts";
 import type { Source } from "./governor.ts";
 import { type PlainRequest, plainRequest, type ReadyRequest } from "./request.ts";
 import type { WatchState } from "./state.ts";
@@ -15,6 +16,8 @@ export type KnownWatch = {
   readonly request: PlainRequest;
   /** The request with its credential on, for as long as that one is good. */
   ready: ReadyRequest | null;
+  /** For redacted values; opened with the first poll. */
+  hash: Hash | null;
   /** The last state loaded, when it is small. */
   state: { version: number; rows: WatchState } | null;
   /** A body that was found to change nothing in that state: the same one need not be parsed again. */
@@ -22,10 +25,9 @@ export type KnownWatch = {
 };
 
 export type WatchCache = {
-  /** What `loadDue` need not bring. */
-  known(id: string): Known;
-  /** The watch that a row is about. @throws TypeError when what is stored no longer compiles. */
-  of(due: Due): KnownWatch;
+  find(id: string): KnownWatch | null;
+  /** The watch that a row is about: the one found before, or compiled anew. @throws when what is stored does not compile. */
+  keep(due: Due, found: KnownWatch | null): KnownWatch;
 };
 
 const MOST = 10_000;
@@ -33,14 +35,9 @@ const MOST = 10_000;
 export function createWatchCache(): WatchCache {
   const watches = new Map<string, KnownWatch>();
   return {
-    known(id) {
-      const watch = watches.get(id);
-      if (!watch) return { id, revision: -1, stateVersion: -1 };
-      return { id, revision: watch.revision, stateVersion: watch.state?.version ?? watch.quiet?.version ?? -1 };
-    },
-    of(due) {
-      const known = watches.get(due.id);
-      if (known && known.revision === due.revision) return known;
+    find: (id) => watches.get(id) ?? null,
+    keep(due, found) {
+      if (found?.revision === due.revision) return found;
       if (due.definition === null) throw new TypeError("the definition of a watch was not loaded");
       const watch = knownWatch(due, readDefinition(due.definition));
       if (watches.size >= MOST) watches.clear();
@@ -48,6 +45,12 @@ export function createWatchCache(): WatchCache {
       return watch;
     },
   };
+}
+
+/** What `loadDue` need not bring, because it is in memory. */
+export function knownOf(id: string, watch: KnownWatch | null): Known {
+  if (!watch) return { id, revision: -1, stateVersion: -1 };
+  return { id, revision: watch.revision, stateVersion: watch.state?.version ?? watch.quiet?.version ?? -1 };
 }
 
 export function knownWatch(
@@ -63,6 +66,7 @@ export function knownWatch(
     source: { host: hostOf(request.url), credential: secretId ?? "" },
     request,
     ready: null,
+    hash: null,
     state: null,
     quiet: null,
   };

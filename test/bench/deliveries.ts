@@ -1,11 +1,15 @@
-import { addEndpoint, startEngine } from "../support/engine.ts";
 import { testDatabase } from "../support/database.ts";
+import { addEndpoint, startEngine } from "../support/engine.ts";
 
 /**
  * Deliveries per second from a full queue: `events` are stated first, then a node with default settings is started and
  * timed until the tables say that each is delivered.
  */
-export async function measureDeliveries(options: { url: string; events: number; endpoints: number }): Promise<{ perSecond: number; ingestedPerSecond: number }> {
+export async function measureDeliveries(options: {
+  url: string;
+  events: number;
+  endpoints: number;
+}): Promise<{ perSecond: number; ingestedPerSecond: number }> {
   const at = await testDatabase();
   try {
     for (let i = 0; i < options.endpoints; i++) {

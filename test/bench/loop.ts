@@ -1,6 +1,14 @@
 /** Requests per second of a bare `fetch` loop: what any client on this machine could reach at most. */
-export async function bareLoop(options: { url: string; method: "GET" | "POST"; inFlight: number; seconds: number }): Promise<number> {
-  const body = `{"type":"order.paid","timestamp":"2026-01-01T00:00:00.000Z","data":${"x".repeat(300).length}}`.padEnd(300, " ");
+export async function bareLoop(options: {
+  url: string;
+  method: "GET" | "POST";
+  inFlight: number;
+  seconds: number;
+}): Promise<number> {
+  const body = `{"type":"order.paid","timestamp":"2026-01-01T00:00:00.000Z","data":${"x".repeat(300).length}}`.padEnd(
+    300,
+    " ",
+  );
   const until = performance.now() + options.seconds * 1000;
   let done = 0;
   const startedAt = performance.now();

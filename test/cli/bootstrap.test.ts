@@ -90,7 +90,7 @@ function start(runtime: string, ...words: string[]) {
 
 async function run(runtime: string, ...words: string[]) {
   const child = start(runtime, ...words);
-  const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   await child.exited;
   return { out: out.trim(), err, code: child.exitCode, signal: child.signalCode };
 }
@@ -217,7 +217,7 @@ describe.skipIf(node === null)("under Node", () => {
       env: { PATH: path },
       stdio: ["ignore", "pipe", "inherit"],
     });
-    expect(JSON.parse(await child.stdout.text())).toEqual(["src/cli/main.ts", "serve"]);
+    expect(JSON.parse(await new Response(child.stdout).text())).toEqual(["src/cli/main.ts", "serve"]);
     expect(await child.exited).toBe(0);
   });
 });

@@ -201,13 +201,13 @@ describe("API keys", () => {
     const great = await identity.apiKeys.create("cli", { ...body, role: "admin" });
     const small = await identity.apiKeys.create(editor, body);
     for (const change of [
-      identity.apiKeys.create(editor, { ...body, role: "admin" }),
-      identity.apiKeys.patch(editor, small.id, { role: "admin" }),
-      identity.apiKeys.patch(editor, great.id, { name: "mine" }),
-      identity.apiKeys.delete(editor, great.id),
-      identity.apiKeys.create({ kind: "nobody" }, { ...body, role: "viewer" }),
+      () => identity.apiKeys.create(editor, { ...body, role: "admin" }),
+      () => identity.apiKeys.patch(editor, small.id, { role: "admin" }),
+      () => identity.apiKeys.patch(editor, great.id, { name: "mine" }),
+      () => identity.apiKeys.delete(editor, great.id),
+      () => identity.apiKeys.create({ kind: "nobody" }, { ...body, role: "viewer" }),
     ]) {
-      await expect(change).rejects.toMatchObject({ code: "forbidden" });
+      await expect(change()).rejects.toMatchObject({ code: "forbidden" });
     }
     expect(await identity.apiKeys.patch(editor, small.id, { role: "viewer", name: "less" })).toMatchObject({
       role: "viewer",

@@ -103,6 +103,14 @@ describe("signing in", () => {
     expect(await bad("203.0.113.2", start, "b@example.com")).toMatchObject({ code: "unauthenticated" });
   });
 
+  test("does not lock the owner out while a neighbour at the same address guesses at others", async () => {
+    await good(home);
+    await bad(home, start, "a@example.com");
+    await plant("address", 1_000);
+    expect(await bad(home, start, "b@example.com")).toMatchObject({ code: "throttled" });
+    await good(home);
+  });
+
   test("leaves no failure counted after a success", async () => {
     await good();
     const rows = await db.database.sql<{ failures: number }[]>`select failures from deltahook.login_throttle`;

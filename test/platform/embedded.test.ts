@@ -240,7 +240,7 @@ describe("after a crash", () => {
       console.log(server.pid);
       process.exit(1);`;
     const child = Bun.spawn([process.execPath, "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
-    const pid = Number(await child.stdout.text());
+    const pid = Number(await new Response(child.stdout).text());
     expect(pid).toBeGreaterThan(1);
     await until(() => !isAlive(pid));
   });

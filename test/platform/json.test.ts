@@ -99,6 +99,8 @@ describe("parseJson and hostile texts", () => {
     ["[tru]", 1, "expected a value"],
     ["nul", 3, "ends too early"],
     ["[-1.", 4, "ends too early"],
+    ['["a\\', 4, "ends too early"],
+    ['["a\\u00', 7, "ends too early"],
     ["nil", 0, "expected a value"],
     ['["a\nb"]', 3, "expected the rest of a string"],
     ['["\\x"]', 2, "expected the rest of a string"],

@@ -186,13 +186,16 @@ test("redacted values are compared, and appear nowhere", () => {
 });
 
 test("a field that cannot be read keeps its last known value, and says why", () => {
-  const replay = new Replay({ fields: { f: { path: "$.f@unknown()", dialect: "plus" }, g: "$.g" } });
-  replay.poll({ g: 1 });
-  const verdict = replay.poll({ f: 2, g: 2 });
+  const tooMany = { f: `$.l[${Array(490).fill("*").join()}]` };
+  const l = Array<Json>(2_100).fill(0);
+  const replay = new Replay({ fields: { ...tooMany, g: "$.g" } });
+  replay.poll({ l: [1], g: 1 });
+  const before = replay.state.get("f:f");
+  const verdict = replay.poll({ l, g: 2 });
   expect(tell(verdict)).toBe("g changed 1 -> 2");
-  expect(verdict.problem).toContain('field "f" could not be read');
-  const alone = new Replay({ fields: { f: { path: "$.f@unknown()", dialect: "plus" } } });
-  expect(alone.poll({ f: 1 })).toMatchObject({ outcome: "failed", state: { upserts: [] } });
+  expect(verdict.problem).toBe('field "f" could not be read: the path matches more than 1000000 values');
+  expect(replay.state.get("f:f")).toEqual(before);
+  expect(new Replay({ fields: tooMany }).poll({ l })).toMatchObject({ outcome: "failed", state: { upserts: [] } });
 });
 
 describe("large collections", () => {

@@ -134,7 +134,7 @@ async function initialise(folder: string, account: Account | null, { initdb, pos
 
 async function runAs(account: Account | null, command: string[], input = ""): Promise<void> {
   const child = Bun.spawn(command, { ...spawnAs(account), stdio: [Buffer.from(input), "ignore", "pipe"] });
-  const errors = (await child.stderr.text()).trim();
+  const errors = (await new Response(child.stderr).text()).trim();
   const exitCode = await child.exited;
   if (exitCode !== 0 || /^(ERROR|FATAL|PANIC):/m.test(errors)) throw new Error(errors || `exit code ${exitCode}`);
 }

@@ -1,6 +1,6 @@
-import { DEFAULT_ENVIRONMENT, JSONPathEnvironment, JSONPathError, JSONPathQuery, jsonpath } from "json-p3";
+import { JSONPathEnvironment, JSONPathError, JSONPathQuery, jsonpath } from "json-p3";
 import { JSONPath as Plus } from "jsonpath-plus";
-import { ExactNumber, type Json, JsonError, MAX_JSON_DEPTH } from "../platform/json.ts";
+import { ExactNumber, type Json, JsonError, MAX_JSON_DEPTH } from "./json.ts";
 import { lengthFunction, makeFiltersExact, searchFunction } from "./jsonpath_filters.ts";
 
 /** `rfc9535` is the default; `plus` adds JSONPath-Plus's parent `^`, names `~` and type selectors, without filters. */
@@ -38,9 +38,6 @@ export function compilePath(text: string, dialect: PathDialect = "rfc9535"): Com
 export function isPathFault(path: CompiledPath | PathFault): path is PathFault {
   return "position" in path;
 }
-
-/** json-p3 exports its segments' base class alone. */
-const DESCENDANT = DEFAULT_ENVIRONMENT.compile("$..*").segments[0]?.constructor as new () => object;
 
 const environment = new JSONPathEnvironment({ maxRecursionDepth: MAX_JSON_DEPTH + 2 });
 environment.functionRegister.set("match", searchFunction("whole"));
@@ -95,7 +92,8 @@ function plainSteps(query: JSONPathQuery): readonly Step[] | null {
   const steps: Step[] = [];
   for (const segment of query.segments) {
     const [selector] = segment.selectors;
-    if (segment instanceof DESCENDANT || segment.selectors.length !== 1) return null;
+    // A descendant segment, whose class json-p3 does not export.
+    if (String(segment).startsWith("..") || segment.selectors.length !== 1) return null;
     if (selector instanceof jsonpath.selectors.NameSelector) steps.push(selector.name);
     else if (selector instanceof jsonpath.selectors.IndexSelector) steps.push(selector.index);
     else if (selector instanceof jsonpath.selectors.WildcardSelector) steps.push(null);
@@ -163,7 +161,7 @@ function listOf(query: JSONPathQuery): CompiledPath | null {
 
 /** Steps of JSONPath-Plus that can match several values: wildcard, descent, slice, union, type selector. */
 const PLURAL_STEP = /^(?:\*|\.\.|@.*|['"].*|.*,.*|-?\d*:.*)$/s;
-const EVAL_STEP = /^\??\(/;
+const TYPE_SELECTOR = /^@(?:scalar|boolean|string|number|integer|object|array|null)\(\)$/;
 
 function compilePlus(text: string): CompiledPath | PathFault {
   const unbalanced = firstUnbalanced(text);
@@ -172,11 +170,16 @@ function compilePlus(text: string): CompiledPath | PathFault {
   const steps = Plus.toPathArray(text);
   // Its cache of parsed paths never shrinks by itself, and previews bring ever new ones.
   Plus.clearCache();
-  const script = steps.find((step) => EVAL_STEP.test(step));
-  if (script !== undefined || text.includes("?(")) {
+  const parts = steps.flatMap((step) => (/^['"]/.test(step) ? [] : step.split(",")));
+  if (text.includes("?(") || parts.some((part) => /^\??\(/.test(part))) {
     const position = Math.max(0, text.search(/\?\(|\(/));
     const message = `filters and scripts are not available in the dialect "plus" (at position ${position}): use the default dialect`;
     return { message, position };
+  }
+  const type = parts.find((part) => part.startsWith("@") && !TYPE_SELECTOR.test(part));
+  if (type !== undefined) {
+    const position = Math.max(0, text.indexOf(type));
+    return { message: `there is no type selector ${type}, at position ${position}`, position };
   }
   const query = (json: Json, resultType: "value" | "all"): unknown[] => {
     const found = Plus({ path: text, json: json as object, resultType, eval: false, wrap: true });

@@ -6,9 +6,9 @@ import {
   jsonpath,
   Nothing,
 } from "json-p3";
-import { parseDecimal } from "../platform/decimal.ts";
-import { compareNumbers, ExactNumber, equalJson, type Json } from "../platform/json.ts";
-import { compilePattern, isPatternFault, type Pattern } from "../platform/pattern.ts";
+import { parseDecimal } from "./decimal.ts";
+import { compareNumbers, ExactNumber, equalJson, type Json } from "./json.ts";
+import { compilePattern, isPatternFault, type Pattern } from "./pattern.ts";
 
 const { selectors, expressions } = jsonpath;
 type FilterExpression = InstanceType<typeof expressions.LogicalExpression>["expression"];

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { JSONPathEnvironment } from "json-p3";
 import { type Json, parseJson, stringifyJson } from "../../src/platform/json.ts";
-import { type CompiledPath, compilePath, isPathFault, type PathDialect } from "../../src/watching/jsonpath.ts";
+import { type CompiledPath, compilePath, isPathFault, type PathDialect } from "../../src/platform/jsonpath.ts";
 
 function path(text: string, dialect: PathDialect = "rfc9535"): CompiledPath {
   const compiled = compilePath(text, dialect);
@@ -118,6 +120,20 @@ test("singular paths are told from those that can match several", () => {
   }
 });
 
+test("paths of names, indices and wildcards, which are followed without json-p3's nodes, find what it finds", () => {
+  const environment = new JSONPathEnvironment();
+  const segments = fc.array(fc.constantFrom(".*", "[*]", "[0]", "[-1]", "[1]", "['']", ".a"), { maxLength: 4 });
+  fc.assert(
+    fc.property(fc.jsonValue(), segments, (document, parts) => {
+      const text = `$${parts.join("")}`;
+      const expected = environment.query(text, document as never).values() as Json[];
+      expect(path(text).values(document as Json)).toEqual(expected);
+      expect(path(text).first(document as Json)).toEqual(expected[0]);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
 test("lists of 200,000 and documents 512 deep are walked", () => {
   const long: Json = Array.from({ length: 200_000 }, (_, id) => ({ id }));
   expect(path("$[*].id").values(long)).toHaveLength(200_000);
@@ -154,6 +170,9 @@ describe("the dialect plus", () => {
     ["$[", 1],
     ["$.a]", 3],
     ["$['a", 2],
+    ["$.a@unknown()", 3],
+    ["$.a@string(1)", 3],
+    ["$.a[b,(1)]", 6],
     ["", 0],
   ];
   test.each(refused)("%j is refused at position %d", (text, position) => {

@@ -1,0 +1,61 @@
+// `npm run bench`: what DeltaHook does a second, as a ratio to a bare fetch loop measured in the same minute on the same
+// machine. Absolute figures of two machines, or of two minutes on a shared one, say nothing.
+
+import { measureDeliveries } from "./deliveries.ts";
+import { bareLoop } from "./loop.ts";
+import { measurePolls } from "./polls.ts";
+
+const IN_FLIGHT = 64;
+const ROUNDS = Number(process.argv[2] ?? 3);
+const BARS = { deliveries: 0.15, polls: 0.15 };
+
+const receiver = Bun.spawn([process.execPath, new URL("receiver.ts", import.meta.url).pathname], { stdout: "pipe" });
+const first = await receiver.stdout.getReader().read();
+const url = `http://127.0.0.1:${new TextDecoder().decode(first.value).trim()}/hook`;
+
+type Round = { posts: number; gets: number; deliveries: number; ingest: number; polls: number };
+const rounds: Round[] = [];
+for (let round = 1; round <= ROUNDS; round++) {
+  const posts = await bareLoop({ url, method: "POST", inFlight: IN_FLIGHT, seconds: 3 });
+  const delivered = await measureDeliveries({ url, events: 30_000, endpoints: 10 });
+  const gets = await bareLoop({ url, method: "GET", inFlight: IN_FLIGHT, seconds: 3 });
+  const polls = await measurePolls({ url, watches: 20_000 });
+  rounds.push({
+    posts,
+    gets,
+    deliveries: delivered.perSecond,
+    ingest: delivered.ingestedPerSecond,
+    polls: polls.perSecond,
+  });
+  process.stdout.write(`round ${round} of ${ROUNDS} done\n`);
+}
+receiver.kill();
+
+process.stdout.write(
+  `\nmedian of ${ROUNDS} rounds                            per second   ratio to the bare loop   bar\n`,
+);
+print("bare fetch loop, POST, 64 in flight", median("posts"));
+print("deliveries (queued, signed, recorded)", median("deliveries"), ratio("deliveries", "posts"), BARS.deliveries);
+print("events taken in, batches of 500", median("ingest"), ratio("ingest", "posts"));
+print("bare fetch loop, GET, 64 in flight", median("gets"));
+print("polls (unchanged, recorded)", median("polls"), ratio("polls", "gets"), BARS.polls);
+process.exit(ratio("deliveries", "posts") < BARS.deliveries || ratio("polls", "gets") < BARS.polls ? 1 : 0);
+
+function median(key: keyof Round): number {
+  return middle(rounds.map((round) => round[key]));
+}
+
+function ratio(key: keyof Round, to: keyof Round): number {
+  return middle(rounds.map((round) => round[key] / round[to]));
+}
+
+function middle(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
+
+function print(name: string, perSecond: number, share?: number, bar?: number): void {
+  const columns = [name.padEnd(48), Math.round(perSecond).toLocaleString("en").padStart(12)];
+  if (share !== undefined) columns.push(share.toFixed(3).padStart(24));
+  if (bar !== undefined) columns.push(`≥ ${bar}`.padStart(6));
+  process.stdout.write(`${columns.join("")}\n`);
+}
