@@ -127,12 +127,12 @@ function readSources(root: string): SourceFile[] {
 
 function readSource(root: string, path: string): SourceFile {
   const text = readFileSync(join(root, path), "utf8");
-  const transpiler = new Bun.Transpiler({
-    loader: path.endsWith(".tsx") ? "tsx" : "ts",
-    tsconfig: { compilerOptions: { jsx: "react-jsx", jsxImportSource: "preact" } },
-  });
+  const transpiler = new Bun.Transpiler({ loader: path.endsWith(".tsx") ? "tsx" : "ts" });
   // Statements are read from the text, since the transpiler leaves out those that only import types.
-  const called = transpiler.scanImports(text).filter((found) => found.kind !== "import-statement");
+  // It also adds the runtime of JSX, which nobody wrote.
+  const called = transpiler
+    .scanImports(text)
+    .filter((found) => found.kind !== "import-statement" && text.includes(`"${found.path}"`));
   const imports = [...statements(text), ...called.map((found) => ({ target: found.path, typeOnly: false }))];
   return {
     path,

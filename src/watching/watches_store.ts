@@ -26,7 +26,7 @@ export type PollRow = {
   changes: number;
   problem: string | null;
   note: string | null;
-  nextPollAt: Date | null;
+  nextPollAt: Date | string | null;
 };
 
 export type NewWatch = {

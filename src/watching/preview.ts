@@ -1,0 +1,11 @@
+import { AppError } from "../platform/errors.ts";
+import type { Json } from "../platform/json.ts";
+import { MASK } from "../vault/headers.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { Ask, Asked } from "./ask.ts";
+import { collectItems, keyOfRow } from "./collect.ts";
+import type { ItemsPlan } from "./compile.ts";
+import { type Extracted, extract, type Hash } from "./extract.ts";
+import { keyedHash } from "./redaction.ts";
+import type { Answer } from "./send.ts";
+import type { SqlRunner } from "../platform/database.ts";

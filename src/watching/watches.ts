@@ -1,0 +1,188 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../platform/clock.ts";
+import type { Database } from "../platform/database.ts";
+import { AppError, type FieldFault } from "../platform/errors.ts";
+import { parseId } from "../platform/ids.ts";
+import { stringifyJson } from "../platform/json.ts";
+import { mergePatch } from "../platform/merge_patch.ts";
+import type { Outbound } from "../platform/outbound.ts";
+import { sealHeaders, type StoredHeaders } from "../vault/headers.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { Hosts } from "./hosts.ts";
+import { plainRequest } from "./request.ts";
+import { intervalMs, phaseOf } from "./schedule.ts";
+import { scheduleOf } from "./schedule_input.ts";
+import { type ShownWatch, showWatch } from "./shown.ts";
+import { needsRedaction, readDefinition, REDACTION, type StoredWatch, shownWatch } from "./stored_watch.ts";
+import type { WatchInput } from "./watch.ts";
+import { hostOf } from "./watch_cache.ts";
+import * as store from "./watches_store.ts";
+
+/** The resource `/v1/watches`. Ids are public ones (`watch_…`); an unknown one throws a 404. */
+export type Watches = {
+  /** All or none. The first poll of each is due at once. */
+  create(inputs: readonly WatchInput[], pointerOf?: (index: number) => string): Promise<ShownWatch[]>;
+  /** Newest first; `cursor` is the UUID of the last watch of the page before. */
+  list(page: {
+    filter: store.WatchFilter;
+    cursor: string | null;
+    limit: number;
+  }): Promise<{ data: ShownWatch[]; next: string | null }>;
+  get(id: string): Promise<ShownWatch>;
+  /** RFC 7396. `check` judges the merged body, and throws when it is not acceptable. */
+  patch(id: string, patch: object, check: (merged: unknown) => WatchInput): Promise<ShownWatch>;
+  remove(id: string): Promise<void>;
+  pause(id: string): Promise<ShownWatch>;
+  /** Polls at once. */
+  resume(id: string): Promise<ShownWatch>;
+};
+
+const CHANGE_TRIES = 5;
+const FOREIGN_KEY_VIOLATION = "23503";
+
+export function createWatches(deps: {
+  database: Database;
+  clock: Clock;
+  vault: Vault;
+  outbound: Pick<Outbound, "checkUrl">;
+  hosts: Hosts;
+  /** Something was made due. */
+  wake(): void;
+}): Watches {
+  const { clock, vault, hosts } = deps;
+  const { sql } = deps.database;
+
+  async function find(id: string): Promise<store.WatchRow> {
+    const row = await store.findWatch(sql, watchUuid(id));
+    if (!row) throw watchNotFound(id);
+    return row;
+  }
+
+  async function get(id: string): Promise<ShownWatch> {
+    const row = await find(id);
+    return showWatch(row, await hosts.warning(hostOf(readDefinition(row.definition).request.url)));
+  }
+
+  /** What may be wrong with a watch that its body alone does not tell. */
+  async function checkReferences(inputs: readonly WatchInput[], pointerOf: (index: number) => string): Promise<void> {
+    const uuidsOf = (kind: "secret" | "endpoint", ids: readonly (string | null)[]) =>
+      ids.map((id) => (id === null ? null : parseId(kind, id))).filter((id) => id !== null);
+    const secretIds = uuidsOf("secret", inputs.map(({ secret_id }) => secret_id));
+    const endpointIds = uuidsOf("endpoint", inputs.flatMap(({ endpoint_ids }) => endpoint_ids));
+    const secrets = await store.existing(sql, "secrets", secretIds);
+    const endpoints = await store.existing(sql, "endpoints", endpointIds);
+    const faults: FieldFault[] = [];
+    for (const [index, input] of inputs.entries()) {
+      const refuse = (place: string, message: string) => faults.push({ pointer: `${pointerOf(index)}${place}`, message });
+      const { url } = input.request;
+      const urlFault = url.startsWith("deltahook:") ? null : deps.outbound.checkUrl(url);
+      if (urlFault) refuse("/request/url", urlFault);
+      if (input.secret_id !== null && !secrets.has(parseId("secret", input.secret_id) ?? "")) {
+        refuse("/secret_id", "there is no such secret; GET /v1/secrets lists all");
+      }
+      for (const [place, id] of input.endpoint_ids.entries()) {
+        if (endpoints.has(parseId("endpoint", id) ?? "")) continue;
+        refuse(`/endpoint_ids/${place}`, "there is no such endpoint; GET /v1/endpoints lists all");
+      }
+    }
+    const [first] = faults;
+    if (first) throw new AppError("invalid", `The watch cannot be used: ${first.pointer}: ${first.message}`, { faults });
+  }
+
+  async function rowOf(id: string, input: WatchInput, before: StoredWatch | null, pointer: string): Promise<store.NewWatch> {
+    const earlier: StoredHeaders = before?.request.headers ?? {};
+    const headers = await sealHeaders(vault, id, input.request.headers, earlier, `${pointer}/request/headers`);
+    const stored: StoredWatch = { ...input, request: { ...input.request, headers } };
+    if (before?.redaction) stored.redaction = before.redaction;
+    else if (needsRedaction(input)) {
+      stored.redaction = { sealed: await vault.seal(REDACTION, id, randomBytes(32).toString("base64")) };
+    }
+    const schedule = scheduleOf(input.schedule);
+    return {
+      id,
+      name: input.name,
+      definition: stringifyJson(stored),
+      host: hostOf(plainRequest(stored).url),
+      secretId: input.secret_id === null ? null : parseId("secret", input.secret_id),
+      intervalMs: intervalMs(schedule, clock.now()),
+      phaseMs: schedule.kind === "every" ? Math.floor(phaseOf(id) * schedule.everyMs) : null,
+    };
+  }
+
+  async function turn(id: string, write: typeof store.pauseWatch): Promise<ShownWatch> {
+    if (!(await write(sql, watchUuid(id)))) throw watchNotFound(id);
+    deps.wake();
+    return get(id);
+  }
+
+  return {
+    async create(inputs, pointerOf = () => "") {
+      await checkReferences(inputs, pointerOf);
+      const rows = await Promise.all(inputs.map((input, index) => rowOf(clock.uuid(), input, null, pointerOf(index))));
+      await withKnownSecrets(store.insertWatches(sql, rows));
+      deps.wake();
+      const found = new Map((await store.findWatches(sql, rows.map(({ id }) => id))).map((row) => [row.id, row]));
+      const warnings = new Map<string, string | null>();
+      for (const host of new Set(rows.map((row) => row.host))) warnings.set(host, await hosts.warning(host));
+      return rows.flatMap(({ id, host }) => {
+        const row = found.get(id);
+        return row ? [showWatch(row, warnings.get(host) ?? null)] : [];
+      });
+    },
+
+    async list({ filter, cursor, limit }) {
+      const rows = await store.listWatches(sql, { filter, cursor, limit: limit + 1 });
+      const data = rows.slice(0, limit);
+      return { data: data.map((row) => showWatch(row, null)), next: rows.length > limit ? (data.at(-1)?.id ?? null) : null };
+    },
+
+    get,
+
+    async patch(id, patch, check) {
+      for (let tried = 0; tried < CHANGE_TRIES; tried++) {
+        const row = await find(id);
+        const before = readDefinition(row.definition);
+        const input = check(mergePatch(shownWatch(before), patch));
+        await checkReferences([input], () => "");
+        const changed = await rowOf(row.id, input, before, "");
+        const fieldKeys = Object.keys(input.fields).map((name) => `f:${name}`);
+        const write = { ...changed, revision: row.revision, fieldKeys, hasItems: input.items !== null };
+        if (!(await withKnownSecrets(store.updateWatch(sql, write)))) continue;
+        deps.wake();
+        return get(id);
+      }
+      throw new AppError("conflict", "The watch is being changed by others at the same time; try again.");
+    },
+
+    async remove(id) {
+      if (!(await store.deleteWatch(sql, watchUuid(id)))) throw watchNotFound(id);
+    },
+
+    pause: (id) => turn(id, store.pauseWatch),
+    resume: (id) => turn(id, store.resumeWatch),
+  };
+}
+
+/** The UUID in a watch's id. @throws AppError (404) when it is not one. */
+export function watchUuid(id: string): string {
+  const uuid = parseId("watch", id);
+  if (uuid === null) throw watchNotFound(id);
+  return uuid;
+}
+
+export function watchNotFound(id: string): AppError {
+  return new AppError("not_found", `There is no watch ${id.slice(0, 100)}; GET /v1/watches lists all.`);
+}
+
+/** The secret was deleted between the check and the write. */
+async function withKnownSecrets<T>(write: Promise<T>): Promise<T> {
+  try {
+    return await write;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== FOREIGN_KEY_VIOLATION) throw error;
+    throw new AppError("invalid", "The watch's secret was just deleted; name another one.", {
+      faults: [{ pointer: "/secret_id", message: "there is no such secret" }],
+    });
+  }
+}
+
