@@ -6,6 +6,7 @@ import { type AttemptDeps, attempt } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { EndpointCache } from "./endpoint_cache.ts";
 import type { Gate } from "./gate.ts";
+import type { Pacer } from "./pace.ts";
 import type { Recorder } from "./record.ts";
 import { loadOwed, type Owed, parkOwed, type Recorded, releaseOwed, unpark } from "./store.ts";
 
@@ -29,6 +30,7 @@ export function createDeliverer(
     database: Database;
     endpoints: EndpointCache;
     gate: Gate;
+    pacer: Pacer;
     recorder: Recorder;
     log: Log;
     /** How many loaded deliveries may wait in memory. */
@@ -114,6 +116,9 @@ export function createDeliverer(
     if (!endpoint) return true;
     if (deps.stopping()) return release(owed);
     if (owed.blocked) return park(owed, endpoint);
+    if (endpoint.rateLimit !== null && !owed.probe && (await deps.pacer.take(endpoint)) === "park") {
+      return deps.stopping() ? release(owed) : park(owed, endpoint);
+    }
     const entry = owed.probe ? "go" : await deps.gate.enter(endpoint);
     if (entry === "stopped") return release(owed);
     if (entry === "park") return park(owed, endpoint);

@@ -9,6 +9,7 @@ import { createDeliverer, type Deliverer } from "./deliver.ts";
 import { createEndpointCache } from "./endpoint_cache.ts";
 import { createGate } from "./gate.ts";
 import { createIngest, type Ingest } from "./ingest.ts";
+import { createPacer } from "./pace.ts";
 import { createPublish, type Publish } from "./publish.ts";
 import { createRecorder } from "./record.ts";
 import type { RetryPolicy } from "./retry.ts";
@@ -61,12 +62,14 @@ export function createDelivering(deps: DeliveringDeps): Delivering {
     share: deps.share,
     onRoom: (endpoint) => state.sweep?.refill(endpoint),
   });
+  const pacer = createPacer({ sql: database.sql, clock });
   const recorder = createRecorder({ database, clock, publish, rollups: deps.rollups, signal: records.signal });
   const deliverer = createDeliverer({
     ...deps,
     random: deps.random ?? Math.random,
     endpoints: createEndpointCache(database.sql, deps.vault, deps.defaults),
     gate,
+    pacer,
     recorder,
     admitted: Math.max(1_024, 4 * deps.concurrency),
     attemptSignal: attempts.signal,
@@ -85,10 +88,12 @@ export function createDelivering(deps: DeliveringDeps): Delivering {
     beginStop() {
       state.stopping = true;
       gate.stop();
+      pacer.stop();
     },
     abort() {
       state.stopping = true;
       gate.stop();
+      pacer.stop();
       attempts.abort();
     },
     async finish() {

@@ -2,6 +2,8 @@
 export type NewEvent = {
   /** Made beforehand where something is sealed for it. */
   id?: string;
+  /** Its row is there already (`deltahook.send` wrote it): only its deliveries are missing. */
+  written?: true;
   type: string;
   /** The payload's `data` as JSON text: these very bytes are sent. */
   data: string;

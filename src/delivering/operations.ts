@@ -52,7 +52,8 @@ export function createOperations(deps: {
   async function find(id: string): Promise<store.OperationRow> {
     const uuid = parseId("operation", id);
     const row = uuid === null ? undefined : await store.findOperation(sql, uuid);
-    if (!row) throw new AppError("not_found", `There is no operation ${id.slice(0, 100)}. GET /v1/operations lists all.`);
+    if (!row)
+      throw new AppError("not_found", `There is no operation ${id.slice(0, 100)}. GET /v1/operations lists all.`);
     return row;
   }
 
@@ -95,7 +96,8 @@ export function createOperations(deps: {
     async cancel(id) {
       const row = await find(id);
       const cancelled = await store.cancelOperation(sql, row.id);
-      if (!cancelled) throw new AppError("conflict", `The operation is ${row.state}: only a running one can be cancelled.`);
+      if (!cancelled)
+        throw new AppError("conflict", `The operation is ${row.state}: only a running one can be cancelled.`);
       return showOperation(await find(id));
     },
   };

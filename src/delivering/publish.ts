@@ -26,8 +26,12 @@ export function createPublish(clock: Clock, subscriptions: Subscriptions): Publi
     const ids = events.map((event) => event.id ?? clock.uuid());
     const recipients = events.map((event, i) => recipientsOf(set, event, ids[i] as string));
     const deliveries = addressed(ids, recipients, clock);
+    const missing = {
+      ids: ids.filter((_, i) => !events[i]?.written),
+      events: events.filter((event) => !event.written),
+    };
     const insert = (runner: SqlRunner) =>
-      insertPublication(runner, { ids, events, deliveries, jobs: chunked(deliveries, clock) });
+      insertPublication(runner, { ...missing, deliveries, jobs: chunked(deliveries, clock) });
     const queueUp = async (runner: SqlRunner) => {
       await park(runner, deliveries);
       await insert(runner);

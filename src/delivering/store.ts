@@ -222,10 +222,14 @@ export async function unpark(sql: SqlRunner, endpointId: string, limit: number, 
   return row?.taken ?? 0;
 }
 
+/** An endpoint with parked deliveries; `perSecond` is its rate limit. */
+export type Backlogged = { id: string; maxInFlight: number; perSecond: number | null };
+
 /** The endpoints that have a backlog and could take some of it now. */
-export async function endpointsToUnpark(sql: SqlRunner): Promise<{ id: string; maxInFlight: number }[]> {
-  return sql<{ id: string; maxInFlight: number }[]>`
-    select endpoint.id, endpoint.max_in_flight as "maxInFlight"
+export async function endpointsToUnpark(sql: SqlRunner): Promise<Backlogged[]> {
+  return sql<Backlogged[]>`
+    select endpoint.id, endpoint.max_in_flight as "maxInFlight",
+      (endpoint.rate_limit_max * 1000.0 / endpoint.rate_limit_per_ms)::float8 as "perSecond"
     from deltahook.endpoint_health health
     join deltahook.endpoints endpoint on endpoint.id = health.endpoint_id
     where health.has_parked and health.paused_reason is null and coalesce(health.hold_until <= now(), true)

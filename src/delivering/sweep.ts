@@ -32,6 +32,8 @@ export function startSweep(deps: {
 }): Sweep {
   const { sql } = deps.database;
   const refilling = new Set<string>();
+  /** Endpoints with a rate limit get a second's worth each second; room is nothing to them. */
+  let paced = new Set<string>();
   let stopped = false;
 
   const due = repeat({
@@ -50,7 +52,9 @@ export function startSweep(deps: {
     log: deps.log,
     async work() {
       await sendProbes(sql, deps.probeLeaseMs);
-      for (const endpoint of await endpointsToUnpark(sql)) await refillNow(endpoint);
+      const backlogged = await endpointsToUnpark(sql);
+      paced = new Set(backlogged.filter(({ perSecond }) => perSecond !== null).map(({ id }) => id));
+      for (const endpoint of backlogged) await refillNow(endpoint, endpoint.perSecond ?? Number.POSITIVE_INFINITY);
       return undefined;
     },
   });
@@ -71,14 +75,14 @@ export function startSweep(deps: {
     },
   });
 
-  async function refillNow(endpoint: Capped): Promise<void> {
+  async function refillNow(endpoint: Capped, most = Number.POSITIVE_INFINITY): Promise<void> {
     if (stopped || refilling.has(endpoint.id)) return;
     refilling.add(endpoint.id);
     try {
-      const room = deps.gate.room(endpoint);
+      const room = Math.min(deps.gate.room(endpoint), Math.ceil(most));
       if (room === 0) return;
       const taken = await unpark(sql, endpoint.id, room, CHUNK);
-      if (taken >= room) return;
+      if (taken >= room || (taken > 0 && paced.has(endpoint.id))) return;
       deps.gate.clearBacklog(endpoint.id);
       await clearBacklogMark(sql, endpoint.id);
     } finally {
@@ -89,6 +93,7 @@ export function startSweep(deps: {
   const parts: Repeater[] = [due, backlogs, lost];
   return {
     refill(endpoint) {
+      if (paced.has(endpoint.id)) return;
       void refillNow(endpoint).catch((error: Error) => {
         deps.log.debug("a backlog could not be drained just now", { problem: error.message });
       });

@@ -47,7 +47,8 @@ export function createChunks(deps: {
   const poll: QueueTask = async (payload, signal) => {
     const { job, watches } = readPayload(payload);
     backlog = { ms: clock.now() - uuidTime(job), seenAt: performance.now() };
-    if (!intake.tryEnter()) await intake.enter(signal);
+    if (!intake.tryEnter()) await intake.enter(signal).catch(() => {});
+    if (signal.aborted) return giveBack(job, watches);
     await whileUnderway(signal, () => pollChunk(job, watches, { lane: lanes.fast, signal, started: intake.leave }));
   };
 
@@ -55,6 +56,12 @@ export function createChunks(deps: {
     const { job, watches } = readPayload(payload);
     await whileUnderway(signal, () => pollChunk(job, watches, { lane: lanes.slow, signal, started: () => {} }));
   };
+
+  /** Stopped before it began: the watches are due again at once. */
+  async function giveBack(job: string, ids: readonly string[]): Promise<void> {
+    for (const id of ids) lines.settled({ watchId: id, job, nextPollAt: clock.now(), slow: false, pace: null });
+    await lines.flushed();
+  }
 
   async function whileUnderway<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     signal.addEventListener("abort", flights.abortAll);

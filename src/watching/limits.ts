@@ -27,7 +27,7 @@ function hold(spanMs: number, nowMs: number, reason: string): LearnedHold {
 
 /** Milliseconds until the limit is renewed, when nothing is left of it. */
 function usedUp(headers: Readonly<Record<string, string>>, nowMs: number): number | null {
-  const combined = headers["ratelimit"];
+  const combined = headers.ratelimit;
   if (combined !== undefined) {
     const left = /(?:^|[;,\s])(?:r|remaining)=(\d+)/.exec(combined)?.[1];
     const reset = /(?:^|[;,\s])(?:t|reset)=(\d+)/.exec(combined)?.[1];

@@ -59,10 +59,13 @@ function sameOrigin(link: string | null, { url }: Page): NextPage {
   return { problem: `the next page lies at another origin (${next.host}), where the watch's credential must not go` };
 }
 
+/** Longer headers would cost a search quadratic time. */
+const MOST_LINK_CHARS = 8_192;
+
 /** RFC 8288, section 3: `<…>; rel="next"`, among others. */
 function linkInHeader(headers: Readonly<Record<string, string>>): string | null {
-  const link = headers["link"] ?? "";
-  for (const [, target, parameters] of link.matchAll(/<([^>]*)>((?:\s*;\s*[^=;,\s]+(?:=(?:"[^"]*"|[^;,"]*))?)*)/g)) {
+  const link = (headers.link ?? "").slice(0, MOST_LINK_CHARS);
+  for (const [, target, parameters] of link.matchAll(/<([^>]*)>((?:\s*;\s*[^=;,\s]+(?:=(?:"[^"]*"|[^;,"\s]*))?)*)/g)) {
     const rel = /;\s*rel\s*=\s*(?:"([^"]*)"|([^;,\s]+))/i.exec(parameters ?? "");
     if ((rel?.[1] ?? rel?.[2] ?? "").toLowerCase().split(/\s+/).includes("next")) return target ?? null;
   }

@@ -237,7 +237,7 @@ export function createPoll(deps: PollDeps): (call: Call) => Promise<PollEnd | No
 
   function keepValidators({ due, watch }: Call, facts: PollFacts, { headers }: Answer): void {
     if (!canBeConditional(watch)) return;
-    const etag = headers["etag"] ?? null;
+    const etag = headers.etag ?? null;
     const lastModified = headers["last-modified"] ?? null;
     const isKnown = etag === due.etag && lastModified === due.lastModified;
     if (isKnown && (etag ?? lastModified) === null) return;

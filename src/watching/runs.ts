@@ -31,7 +31,10 @@ export type ShownState = {
 export type Runs = {
   /** Polls now, as the schedule would, and answers the poll. @throws AppError (409) while one is running. */
   pollNow(id: string, signal: AbortSignal): Promise<ShownPoll>;
-  polls(id: string, page: { cursor: string | null; limit: number }): Promise<{ rows: store.PollRow[]; show(row: store.PollRow): ShownPoll }>;
+  polls(
+    id: string,
+    page: { cursor: string | null; limit: number },
+  ): Promise<{ rows: store.PollRow[]; show(row: store.PollRow): ShownPoll }>;
   state(id: string): Promise<ShownState>;
   /** States what a held poll found, and takes its values as the reference. @returns how many events */
   confirmHeld(id: string): Promise<{ events: number }>;
@@ -57,7 +60,10 @@ export function createRuns(deps: {
       const row = await store.lockHeld(tx, watchId);
       if (!row) throw watchNotFound(id);
       if (row.held === null) {
-        throw new AppError("conflict", "No poll of this watch is held: it was settled already, or a later poll has overtaken it.");
+        throw new AppError(
+          "conflict",
+          "No poll of this watch is held: it was settled already, or a later poll has overtaken it.",
+        );
       }
       const held = parseJson(row.held) as unknown as Held;
       const { event_type, endpoint_ids } = readDefinition(row.definition);
@@ -131,13 +137,21 @@ function isEnd(end: PollEnd | NotPolled): end is PollEnd {
 }
 
 function running(): AppError {
-  return new AppError("conflict", "A poll of this watch is running; its result will be the newest of GET /v1/watches/:id/polls.");
+  return new AppError(
+    "conflict",
+    "A poll of this watch is running; its result will be the newest of GET /v1/watches/:id/polls.",
+  );
 }
 
 function refusal({ why, retryAt }: NotPolled, now: number): AppError {
   if (why === "overtaken") return running();
-  if (why === "stopped") return new AppError("unavailable", "The server is shutting down; try again.", { retryAfterSeconds: 5 });
+  if (why === "stopped")
+    return new AppError("unavailable", "The server is shutting down; try again.", { retryAfterSeconds: 5 });
   const retryAfterSeconds = Math.max(1, Math.ceil((retryAt - now) / 1_000));
   const when = new Date(retryAt).toISOString();
-  return new AppError("throttled", `The watch's host cannot be asked now (its limits, or a wait that it asked for); it is polled at ${when}.`, { retryAfterSeconds });
+  return new AppError(
+    "throttled",
+    `The watch's host cannot be asked now (its limits, or a wait that it asked for); it is polled at ${when}.`,
+    { retryAfterSeconds },
+  );
 }

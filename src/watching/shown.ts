@@ -40,7 +40,10 @@ export type ShownWatch = WatchInput & {
 };
 
 export function showWatch(row: WatchRow, warning: string | null): ShownWatch {
-  const held = row.held === null ? null : (JSON.parse(row.held) as { poll_id: string; at: string; changes: number; problem: string | null });
+  const held =
+    row.held === null
+      ? null
+      : (JSON.parse(row.held) as { poll_id: string; at: string; changes: number; problem: string | null });
   return {
     id: publicId("watch", row.id),
     ...shownWatch(readDefinition(row.definition)),
@@ -69,7 +72,17 @@ export function showPoll(row: PollRow): ShownPoll {
 /** A poll that has just ended. */
 export function showEnd({ poll, outcome, changes, problem, note, nextPollAt }: PollEnd): ShownPoll {
   const { id, status, bytes, ms } = poll;
-  return showPoll({ id, outcome, status, bytes, ms, changes, problem, note, nextPollAt: nextPollAt === null ? null : new Date(nextPollAt) });
+  return showPoll({
+    id,
+    outcome,
+    status,
+    bytes,
+    ms,
+    changes,
+    problem,
+    note,
+    nextPollAt: nextPollAt === null ? null : new Date(nextPollAt),
+  });
 }
 
 function stateOf(row: WatchRow): ShownWatch["health"]["state"] {

@@ -6,14 +6,14 @@ import { parseId } from "../platform/ids.ts";
 import { stringifyJson } from "../platform/json.ts";
 import { mergePatch } from "../platform/merge_patch.ts";
 import type { Outbound } from "../platform/outbound.ts";
-import { sealHeaders, type StoredHeaders } from "../vault/headers.ts";
+import { type StoredHeaders, sealHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Hosts } from "./hosts.ts";
 import { plainRequest } from "./request.ts";
 import { intervalMs, phaseOf } from "./schedule.ts";
 import { scheduleOf } from "./schedule_input.ts";
 import { type ShownWatch, showWatch } from "./shown.ts";
-import { needsRedaction, readDefinition, REDACTION, type StoredWatch, shownWatch } from "./stored_watch.ts";
+import { needsRedaction, REDACTION, readDefinition, type StoredWatch, shownWatch } from "./stored_watch.ts";
 import type { WatchInput } from "./watch.ts";
 import { hostOf } from "./watch_cache.ts";
 import * as store from "./watches_store.ts";
@@ -29,9 +29,11 @@ export type Watches = {
     limit: number;
   }): Promise<{ data: ShownWatch[]; next: string | null }>;
   get(id: string): Promise<ShownWatch>;
-  /** RFC 7396. `check` judges the merged body, and throws when it is not acceptable. */
-  patch(id: string, patch: object, check: (merged: unknown) => WatchInput): Promise<ShownWatch>;
+  /** RFC 7396. `judge` reads the merged body, and throws when it is not acceptable. */
+  patch(id: string, patch: object, judge: (merged: unknown) => WatchInput): Promise<ShownWatch>;
   remove(id: string): Promise<void>;
+  /** Refuses what the body alone does not tell: unknown secrets and endpoints, an address that may not be asked. */
+  check(inputs: readonly WatchInput[], pointerOf?: (index: number) => string): Promise<void>;
   pause(id: string): Promise<ShownWatch>;
   /** Polls at once. */
   resume(id: string): Promise<ShownWatch>;
@@ -63,17 +65,23 @@ export function createWatches(deps: {
     return showWatch(row, await hosts.warning(hostOf(readDefinition(row.definition).request.url)));
   }
 
-  /** What may be wrong with a watch that its body alone does not tell. */
-  async function checkReferences(inputs: readonly WatchInput[], pointerOf: (index: number) => string): Promise<void> {
+  async function check(inputs: readonly WatchInput[], pointerOf: (index: number) => string = () => ""): Promise<void> {
     const uuidsOf = (kind: "secret" | "endpoint", ids: readonly (string | null)[]) =>
       ids.map((id) => (id === null ? null : parseId(kind, id))).filter((id) => id !== null);
-    const secretIds = uuidsOf("secret", inputs.map(({ secret_id }) => secret_id));
-    const endpointIds = uuidsOf("endpoint", inputs.flatMap(({ endpoint_ids }) => endpoint_ids));
+    const secretIds = uuidsOf(
+      "secret",
+      inputs.map(({ secret_id }) => secret_id),
+    );
+    const endpointIds = uuidsOf(
+      "endpoint",
+      inputs.flatMap(({ endpoint_ids }) => endpoint_ids),
+    );
     const secrets = await store.existing(sql, "secrets", secretIds);
     const endpoints = await store.existing(sql, "endpoints", endpointIds);
     const faults: FieldFault[] = [];
     for (const [index, input] of inputs.entries()) {
-      const refuse = (place: string, message: string) => faults.push({ pointer: `${pointerOf(index)}${place}`, message });
+      const refuse = (place: string, message: string) =>
+        faults.push({ pointer: `${pointerOf(index)}${place}`, message });
       const { url } = input.request;
       const urlFault = url.startsWith("deltahook:") ? null : deps.outbound.checkUrl(url);
       if (urlFault) refuse("/request/url", urlFault);
@@ -86,10 +94,16 @@ export function createWatches(deps: {
       }
     }
     const [first] = faults;
-    if (first) throw new AppError("invalid", `The watch cannot be used: ${first.pointer}: ${first.message}`, { faults });
+    if (first)
+      throw new AppError("invalid", `The watch cannot be used: ${first.pointer}: ${first.message}`, { faults });
   }
 
-  async function rowOf(id: string, input: WatchInput, before: StoredWatch | null, pointer: string): Promise<store.NewWatch> {
+  async function rowOf(
+    id: string,
+    input: WatchInput,
+    before: StoredWatch | null,
+    pointer: string,
+  ): Promise<store.NewWatch> {
     const earlier: StoredHeaders = before?.request.headers ?? {};
     const headers = await sealHeaders(vault, id, input.request.headers, earlier, `${pointer}/request/headers`);
     const stored: StoredWatch = { ...input, request: { ...input.request, headers } };
@@ -117,11 +131,18 @@ export function createWatches(deps: {
 
   return {
     async create(inputs, pointerOf = () => "") {
-      await checkReferences(inputs, pointerOf);
+      await check(inputs, pointerOf);
       const rows = await Promise.all(inputs.map((input, index) => rowOf(clock.uuid(), input, null, pointerOf(index))));
       await withKnownSecrets(store.insertWatches(sql, rows));
       deps.wake();
-      const found = new Map((await store.findWatches(sql, rows.map(({ id }) => id))).map((row) => [row.id, row]));
+      const found = new Map(
+        (
+          await store.findWatches(
+            sql,
+            rows.map(({ id }) => id),
+          )
+        ).map((row) => [row.id, row]),
+      );
       const warnings = new Map<string, string | null>();
       for (const host of new Set(rows.map((row) => row.host))) warnings.set(host, await hosts.warning(host));
       return rows.flatMap(({ id, host }) => {
@@ -133,17 +154,22 @@ export function createWatches(deps: {
     async list({ filter, cursor, limit }) {
       const rows = await store.listWatches(sql, { filter, cursor, limit: limit + 1 });
       const data = rows.slice(0, limit);
-      return { data: data.map((row) => showWatch(row, null)), next: rows.length > limit ? (data.at(-1)?.id ?? null) : null };
+      return {
+        data: data.map((row) => showWatch(row, null)),
+        next: rows.length > limit ? (data.at(-1)?.id ?? null) : null,
+      };
     },
 
     get,
 
-    async patch(id, patch, check) {
+    check,
+
+    async patch(id, patch, judge) {
       for (let tried = 0; tried < CHANGE_TRIES; tried++) {
         const row = await find(id);
         const before = readDefinition(row.definition);
-        const input = check(mergePatch(shownWatch(before), patch));
-        await checkReferences([input], () => "");
+        const input = judge(mergePatch(shownWatch(before), patch));
+        await check([input]);
         const changed = await rowOf(row.id, input, before, "");
         const fieldKeys = Object.keys(input.fields).map((name) => `f:${name}`);
         const write = { ...changed, revision: row.revision, fieldKeys, hasItems: input.items !== null };
@@ -185,4 +211,3 @@ async function withKnownSecrets<T>(write: Promise<T>): Promise<T> {
     });
   }
 }
-

@@ -40,7 +40,7 @@ test.each([
   undefined,
   true,
   {},
-  ["5s"],
+  [["5s"]],
 ])("%p is no duration", (input) => {
   expect(parseDuration(input)).toBeNull();
 });
