@@ -101,6 +101,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     concurrency: config.POLL_CONCURRENCY,
     hostConcurrency: config.HOST_CONCURRENCY,
     hostRate: config.HOST_RATE,
+    share: node.share,
     timeoutMs: config.POLL_TIMEOUT,
     maxBytes: config.MAX_RESPONSE_BYTES,
   });

@@ -47,7 +47,10 @@ export function createPacer(deps: { sql: Sql; clock: Clock }): Pacer {
   }
 
   function later(ms: number, release: (paced: Paced) => void): void {
-    if (ms <= 1) return release("go");
+    if (ms <= 1) {
+      release("go");
+      return;
+    }
     const entry = {
       release,
       timer: setTimeout(() => {

@@ -18,6 +18,8 @@ import type { Route } from "./route.ts";
 import { createServer, type HttpServer } from "./server.ts";
 
 export type AppOptions = {
+  /** A `worker` answers only whether it is well. */
+  role: "all" | "web" | "worker";
   database: Database;
   identity: Identity;
   secrets: Secrets;
@@ -34,6 +36,10 @@ export type AppOptions = {
 /** The whole table of routes, and the server that answers them. */
 export function createApp(options: AppOptions): { routes: Route[]; server: HttpServer } {
   const { database, identity, publicUrl, log } = options;
+  const operation = [
+    ...healthRoutes({ readiness: options.readiness }),
+    ...metricsRoutes({ database, rollups: options.rollups, isPublic: options.metricsPublic }),
+  ];
   const api = [
     ...authRoutes({ database, identity }),
     ...userRoutes({ database, users: identity.users }),
@@ -42,11 +48,10 @@ export function createApp(options: AppOptions): { routes: Route[]; server: HttpS
     ...options.routes,
     ...statsRoutes({ database }),
     ...auditRoutes({ database }),
-    ...healthRoutes({ readiness: options.readiness }),
-    ...metricsRoutes({ database, rollups: options.rollups, isPublic: options.metricsPublic }),
+    ...operation,
     ...setupRoutes({ database, publicUrl }),
   ];
-  const routes = [...api, ...docsRoutes(api, publicUrl), ...pageAssets];
+  const routes = options.role === "worker" ? operation : [...api, ...docsRoutes(api, publicUrl), ...pageAssets];
   const server = createServer({ routes, publicUrl, authenticate: identity.authenticate, renderProblem, log });
   return { routes, server };
 }

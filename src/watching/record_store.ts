@@ -1,4 +1,5 @@
 import type { SqlRunner } from "../platform/database.ts";
+import { arrayOf } from "./array.ts";
 import type { Finding } from "./finding.ts";
 import { writeRow } from "./state_text.ts";
 
@@ -66,9 +67,9 @@ export async function writeFindings(
         ${of(({ poll }) => poll.status)}::smallint[], ${of(({ changes }) => changes)}::int[],
         ${of(({ outcome }) => outcome)}::text[], ${of(({ problem }) => problem)}::text[], ${of(({ note }) => note)}::text[],
         ${of(({ sequence }) => sequence)}::bigint[], ${of(({ poll }) => poll.startedAt)}::float8[],
-        ${of(({ status }) => status.failures)}::int[], ${of(({ status }) => status.failing)}::boolean[],
-        ${of(({ status }) => status.authFailed)}::boolean[], ${of(({ status }) => status.held)}::text[],
-        ${of(({ slow }) => slow)}::boolean[], ${of(({ pace }) => pace)}::text[]
+        ${of(({ status }) => status.failures)}::int[], ${arrayOf(findings, ({ status }) => status.failing)}::boolean[],
+        ${arrayOf(findings, ({ status }) => status.authFailed)}::boolean[], ${of(({ status }) => status.held)}::text[],
+        ${arrayOf(findings, ({ slow }) => slow)}::boolean[], ${of(({ pace }) => pace)}::text[]
       ) as finding(id, watch_id, job, next_ms, ms, lag_ms, bytes, status, changes, outcome, problem, note, sequence,
                    started_ms, failures, failing, auth_failed, held, slow, pace)
     ),

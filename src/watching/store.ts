@@ -1,4 +1,5 @@
 import type { SqlRunner } from "../platform/database.ts";
+import { arrayOf } from "./array.ts";
 
 /** A claimed watch as its poll needs it. Times are milliseconds since 1970 on the database's clock. */
 export type Due = {
@@ -174,11 +175,4 @@ export async function saveValidators(sql: SqlRunner, validators: readonly Valida
       ${validators.map((each) => each.fullPollAt)}::float8[]
     ) as learned(watch_id, state_version, etag, last_modified, full_ms)
     where status.watch_id = learned.watch_id and status.state_version = learned.state_version`;
-}
-
-/** An array as Postgres writes it, of values that need no quotes (ids, numbers, plain words): the driver's way costs more. */
-function arrayOf<T>(list: readonly T[], value: (each: T) => string | number | boolean | null): string {
-  let text = "{";
-  for (let i = 0; i < list.length; i++) text += `${i === 0 ? "" : ","}${value(list[i] as T) ?? "null"}`;
-  return `${text}}`;
 }
