@@ -1,6 +1,12 @@
 import { resolve } from "node:path";
 import { createAuthorise } from "./delivering/authorise.ts";
 import { createDelivering } from "./delivering/delivering.ts";
+import { createResources } from "./delivering/resources.ts";
+import { startRetention } from "./delivering/retention.ts";
+import { deliveringRoutes } from "./http/api/delivering.ts";
+import { hostRoutes } from "./http/api/hosts.ts";
+import { jsonpathRoutes } from "./http/api/jsonpath.ts";
+import { watchRoutes } from "./http/api/watches.ts";
 import { createApp } from "./http/app.ts";
 import { createIdentity, sweepIdentity } from "./identity/identity.ts";
 import { createSetupLink, ensureAdmin } from "./identity/setup.ts";
@@ -88,6 +94,15 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     defaults: { retry: { delays: config.RETRY_DELAYS }, timeoutMs: config.DELIVERY_TIMEOUT },
     share: node.share,
   });
+  const resources = createResources({
+    database,
+    clock,
+    log,
+    vault,
+    rollups,
+    delivering,
+    retainEventsMs: config.RETAIN_EVENTS,
+  });
   const watching = createWatching({
     database,
     clock,
@@ -140,7 +155,12 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     secrets,
     rollups,
     readiness,
-    routes: [],
+    routes: [
+      ...watchRoutes({ database, ...watching }),
+      ...hostRoutes({ database, hosts: watching.hosts }),
+      ...jsonpathRoutes(),
+      ...deliveringRoutes({ database, resources, checkUrl: outbound.checkUrl }),
+    ],
     publicUrl: config.PUBLIC_URL ?? `http://${shownHost(host)}:${config.PORT}`,
     metricsPublic: config.METRICS_PUBLIC,
     log,
@@ -155,8 +175,14 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
   function startWork(): Pools {
     delivering.start();
     watching.start();
+    const operations = resources.startOperations();
+    const retention = startRetention({ database, clock, log, terms: termsOf(config) });
     const pools = node.startPools([
-      { name: "deliver", tasks: { deliver: delivering.deliverer.deliver }, concurrency: config.CONCURRENCY },
+      {
+        name: "deliver",
+        tasks: { deliver: delivering.deliverer.deliver, fan_out: resources.fanOut },
+        concurrency: config.CONCURRENCY,
+      },
       { name: "poll", tasks: watching.tasks, concurrency: watching.jobs },
     ]);
     let stopped: Promise<void> | null = null;
@@ -167,7 +193,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
         delivering.abort();
         watching.abort();
       }, DRAIN_MS);
-      await pools.stop();
+      await Promise.all([pools.stop(), operations.stop(), retention.stop()]);
       clearTimeout(ending);
     };
     const once = () => {
@@ -177,6 +203,15 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     undo.push({ name: "work", step: once });
     return { running: pools.running, stop: once };
   }
+}
+
+function termsOf(config: Config) {
+  return {
+    pollsMs: config.RETAIN_POLLS,
+    eventsMs: config.RETAIN_EVENTS,
+    deadLettersMs: config.RETAIN_DEAD_LETTERS,
+    pollLogBytes: config.POLL_LOG_BYTES,
+  };
 }
 
 async function openPostgres(config: Config, dataDir: string, log: Log, undo: Undo): Promise<ConnectionTarget> {

@@ -35,6 +35,8 @@ export function joinNodes(deps: {
 }): Membership {
   const { sql, nodeId } = deps;
   const mine = new Map<string, string>();
+  /** Ended pools whose jobs are still to be freed: Postgres may be away at that moment, and often is the cause. */
+  const ended = new Set<string>();
   const place = { index: 0, of: 1 };
   let unbrokenSince: number | null = null;
   let lastBeatAt = 0;
@@ -46,6 +48,7 @@ export function joinNodes(deps: {
     async work() {
       const now = performance.now();
       if (unbrokenSince === null || now - lastBeatAt > DEAD_AFTER_MS / 2) unbrokenSince = now;
+      await freeEnded();
       await beat();
       lastBeatAt = performance.now();
       await deps.clock.synchronise(sql);
@@ -68,6 +71,14 @@ export function joinNodes(deps: {
     deps.log.warn("this node was taken for dead; its worker pools start again", { pools: lost.length });
     for (const id of lost) mine.delete(id);
     deps.onGivenUp(lost);
+  }
+
+  async function freeEnded(): Promise<void> {
+    for (const poolId of ended) {
+      await sql`delete from deltahook.nodes where pool_id = ${poolId}`;
+      await sql`select deltahook.free_pool(${poolId})`;
+      ended.delete(poolId);
+    }
   }
 
   async function findPlace(): Promise<void> {
@@ -99,8 +110,8 @@ export function joinNodes(deps: {
     },
     async leave(poolId) {
       mine.delete(poolId);
-      await sql`delete from deltahook.nodes where pool_id = ${poolId}`;
-      await sql`select deltahook.free_pool(${poolId})`;
+      ended.add(poolId);
+      await freeEnded();
     },
     share(cap) {
       return Math.floor(cap / place.of) + (place.index < cap % place.of ? 1 : 0);

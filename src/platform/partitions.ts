@@ -20,11 +20,13 @@ export type Connection = ReservedSql<{ int8: number }>;
 
 /** The partitions of a table, the oldest first, with those that an interrupted drop left behind. */
 export async function listPartitions(sql: SqlRunner, parent: string): Promise<Partition[]> {
-  const rows = await sql<{ name: string; bound: string | null; leaving: boolean | null; step: number; bytes: number }[]>`
+  const rows = await sql<
+    { name: string; bound: string | null; leaving: boolean | null; step: number; bytes: number }[]
+  >`
     select child.relname as name, pg_get_expr(child.relpartbound, child.oid) as bound, link.inhdetachpending as leaving,
       (extract(epoch from rule.step) * 1000)::float8 as step, pg_total_relation_size(child.oid)::float8 as bytes
     from deltahook.partitioned rule
-    join pg_class child on child.relkind = 'r' and child.relname ~ ('^' || rule.parent || '_p\d{8}t\d{2}$')
+    join pg_class child on child.relkind = 'r' and child.relname ~ ('^' || rule.parent || '_p[0-9]{8}t[0-9]{2}$')
     join pg_namespace namespace on namespace.oid = child.relnamespace and namespace.nspname = 'deltahook'
     left join pg_inherits link on link.inhrelid = child.oid
     where rule.parent = ${parent}

@@ -12,6 +12,10 @@ export async function installQueue(target: ConnectionTarget, log: Log): Promise<
   await runMigrations({ connectionString: connectionString(target), schema: SCHEMA, logger: quietLogger(log) });
 }
 
+/** How long a shutdown may take: one that nobody asked for, and ours, which drains first. */
+const GIVE_UP_MS = 2_000;
+const STOP_MS = 7_000;
+
 /** A task gets its job's payload and a signal that ends the wait at shutdown. It throws only for our own faults. */
 export type QueueTask = (payload: unknown, signal: AbortSignal) => Promise<void>;
 
@@ -65,9 +69,12 @@ export function startPool(options: PoolOptions): WorkerPool {
     const pool = openPgPool(options);
     const events = new EventEmitter() as unknown as WorkerEvents;
     let poolId: string | null = null;
+    const ending = Promise.withResolvers<void>();
     events.on("pool:create", ({ workerPool }) => {
       poolId = (workerPool as unknown as { id: string }).id;
     });
+    // When a completion cannot be written the pool begins to shut down, and that shutdown itself may wait for ever.
+    events.on("pool:gracefulShutdown", () => setTimeout(ending.resolve, state.stopping ? STOP_MS : GIVE_UP_MS).unref());
     // The beat must stand before the first lock, so the queue is told to wait for it.
     let announced: Promise<void> | null = null;
     const announce = () => {
@@ -96,14 +103,14 @@ export function startPool(options: PoolOptions): WorkerPool {
       });
       state.runner = runner;
       state.poolId = poolId;
-      if (state.stopping) await runner.stop();
+      if (state.stopping) void runner.stop().catch(() => {});
       await announce();
-      await runner.promise;
+      await Promise.race([runner.promise, ending.promise]);
     } finally {
       state.runner = null;
       state.poolId = null;
       if (poolId !== null) await options.onStopped(poolId).catch(() => {});
-      await pool.end().catch(() => {});
+      await Promise.race([pool.end().catch(() => {}), Bun.sleep(500)]);
     }
     if (!state.stopping) throw new Error("the queue's pool shut down by itself");
   }
@@ -114,7 +121,7 @@ export function startPool(options: PoolOptions): WorkerPool {
     async stop() {
       state.stopping = true;
       stopped.abort();
-      await state.runner?.stop().catch((error) => {
+      void state.runner?.stop().catch((error) => {
         options.log.warn("worker pool did not stop cleanly", { pool: options.name, problem: messageOf(error) });
       });
       await supervised;
