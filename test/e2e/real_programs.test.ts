@@ -78,8 +78,8 @@ describe("watching and telling real programs", () => {
         expect(watch.status).toBe(201);
         // The management API knows no number of messages until it has counted once.
         await eventually(
-          () => api.call<{ fields: { messages?: { seen?: unknown } } }>("GET", `/v1/watches/${watch.body.id}/state`),
-          ({ body }) => JSON.stringify(body).includes("0"),
+          () => api.call<{ fields: { messages?: { value?: number } } }>("GET", `/v1/watches/${watch.body.id}/state`),
+          ({ body }) => body.fields.messages?.value === 0,
           30_000,
         );
         await management("POST", "/exchanges/%2f/amq.default/publish", {
