@@ -28,5 +28,6 @@ create table deltahook.host_holds (
   primary key (host, credential)
 );
 alter table deltahook.hosts
+  alter column rate type double precision,
   drop column hold_until,
   drop column hold_reason;

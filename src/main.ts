@@ -8,6 +8,7 @@ import { hostRoutes } from "./http/api/hosts.ts";
 import { jsonpathRoutes } from "./http/api/jsonpath.ts";
 import { watchRoutes } from "./http/api/watches.ts";
 import { createApp } from "./http/app.ts";
+import { dashboardRoutes } from "./http/pages/dashboard.ts";
 import { createIdentity, sweepIdentity } from "./identity/identity.ts";
 import { createSetupLink, ensureAdmin } from "./identity/setup.ts";
 import { parseAllowedNetworks } from "./platform/addresses.ts";
@@ -160,6 +161,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
       ...hostRoutes({ database, hosts: watching.hosts }),
       ...jsonpathRoutes(),
       ...deliveringRoutes({ database, resources, checkUrl: outbound.checkUrl }),
+      ...dashboardRoutes({ database, identity, resources, watching, secrets, config, checkUrl: outbound.checkUrl }),
     ],
     publicUrl: config.PUBLIC_URL ?? `http://${shownHost(host)}:${config.PORT}`,
     metricsPublic: config.METRICS_PUBLIC,

@@ -36,6 +36,8 @@ const allowed: [name: string, path: string, text: string][] = [
   ["the queue's folder names the library", "src/platform/queue/runner.ts", `import { run } from "graphile-worker";`],
   ["outbound fetches", "src/platform/outbound.ts", `export const get = () => fetch("https://example.com");`],
   ["a server's handler is called fetch", "src/http/app.ts", `Bun.serve({ fetch: () => new Response() });`],
+  ["the client asks our own server", "src/client/http_door.ts", `export const get = (u: string) => fetch(u);`],
+  ["the command line asks our own server", "src/cli/healthcheck.ts", `export const get = (u: string) => fetch(u);`],
   ["a comment speaks of fetch()", "src/http/app.ts", `// never fetch() here\nexport {};`],
   ["a type of node:http is named", "src/http/app.ts", `import type { IncomingMessage } from "node:http";`],
   ["a plugin imports its interface", "plugins/slack.ts", `import { definePlugin } from "deltahook/plugin";`],

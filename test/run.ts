@@ -5,8 +5,12 @@
  * `npm test -- outbound --bail` runs the files with `outbound` in their path, and hands `--bail` to `bun test`.
  * `--checks-only` leaves the tests out.
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Glob } from "bun";
+import { startEmbedded } from "../src/platform/embedded.ts";
+import { silentLog } from "../src/platform/log.ts";
 import { floorFaults } from "./floors.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -65,21 +69,43 @@ async function runTests(): Promise<boolean> {
     console.error(`No test file has ${patterns.join(" or ") || ".test.ts"} in its path below test/.`);
     return false;
   }
+  const postgres = await openPostgres();
   const child = Bun.spawn([process.execPath, "test", `--timeout=${TEST_TIMEOUT_MS}`, ...flags, ...files], {
     cwd: ROOT,
-    env: process.stderr.isTTY ? { ...process.env, FORCE_COLOR: "1" } : process.env,
+    env: {
+      ...process.env,
+      BUN_CONFIG_MAX_HTTP_REQUESTS: "16384",
+      DELTAHOOK_TEST_POSTGRES: postgres.connection,
+      ...(process.stderr.isTTY ? { FORCE_COLOR: "1" } : {}),
+    },
     stdio: ["ignore", "inherit", "pipe"],
   });
   process.on("SIGTERM", () => child.kill());
   const shown = { end: "" };
   const showing = show(child.stderr, shown);
   const exitCode = await child.exited;
+  await postgres.close();
   // A program that a test left behind may keep the stream open for ever.
   await Promise.race([showing, Bun.sleep(LAST_WORDS_MS)]);
   counts = parseSummary(Bun.stripANSI(shown.end));
   // An error outside of any test, or a runner that dies, fails the run although no test says so.
   if (exitCode !== 0 && counts.failed === 0) counts.failed = 1;
   return counts.failed === 0;
+}
+
+/** The cluster that all files share, each with databases of its own: the caller's, or an embedded one for this run. */
+async function openPostgres(): Promise<{ connection: string; close(): Promise<void> }> {
+  const given = process.env.DELTAHOOK_TEST_POSTGRES;
+  if (given) return { connection: given, close: async () => {} };
+  const dataDir = mkdtempSync(join(tmpdir(), "deltahook-tests-"));
+  const embedded = await startEmbedded({ dataDir, log: silentLog });
+  return {
+    connection: JSON.stringify(embedded.connection),
+    async close() {
+      await embedded.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
 }
 
 function testFiles(): string[] {

@@ -1,11 +1,11 @@
 // Starts DeltaHook from a fresh clone: finds or installs the pinned Bun, installs the packages of bun.lock, then hands
 // over to Bun. Runs under plain Node >= 20, or any Bun, with nothing installed: only `node:` imports belong here.
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { constants } from "node:os";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findBun, nativeBuns, run } from "./runtime.mjs";
 
 /** A failure to tell in one sentence, with its remedy. */
 class Fault extends Error {}
@@ -42,7 +42,7 @@ function requireNode() {
 /** Brings node_modules to what bun.lock says. @returns the path of the pinned Bun. */
 function ensureInstalled() {
   const wanted = fingerprint();
-  const bun = findBun();
+  const bun = findPinned();
   if (bun && readIfThere(stamp) === wanted) return bun;
 
   makeWritable(modules);
@@ -50,7 +50,7 @@ function ensureInstalled() {
   installPackages(bun ?? (process.versions.bun ? process.execPath : installBun()));
   writeFileSync(stamp, wanted);
 
-  const installed = findBun();
+  const installed = findPinned();
   if (!installed) throw new Fault(`Bun ${version} does not run on this machine (${process.platform} ${process.arch}).`);
   if (!installed.startsWith(bootstrap)) rmSync(bootstrap, { recursive: true, force: true });
   return installed;
@@ -63,19 +63,10 @@ function fingerprint() {
 }
 
 /** The first Bun of exactly the pinned version: the one running this, the project's, the machine's, our own. */
-function findBun() {
+function findPinned() {
   const running = process.versions.bun ? [process.execPath] : [];
   const places = [...running, join(modules, ".bin", "bun"), ...nativeBuns(modules), "bun"];
-  return [...places, ...nativeBuns(join(bootstrap, "node_modules"))].find(
-    (bun) => spawnSync(bun, ["--version"], { encoding: "utf8" }).stdout?.trim() === version,
-  );
-}
-
-/** Where npm leaves the binary itself when the `bun` package's install script, which moves it, was not allowed to run. */
-function nativeBuns(folder) {
-  const oven = join(folder, "@oven");
-  if (!existsSync(oven)) return [];
-  return readdirSync(oven).map((name) => join(oven, name, "bin", "bun"));
+  return findBun([...places, ...nativeBuns(join(bootstrap, "node_modules"))], version);
 }
 
 function installBun() {
@@ -91,7 +82,7 @@ function installBun() {
   if (npm.status !== 0) {
     throw new Fault(`npm could not install Bun ${version}: check the network (or npm's registry and proxy settings).`);
   }
-  const bun = findBun();
+  const bun = findPinned();
   if (!bun) throw new Fault(`There is no Bun ${version} for this machine (${process.platform} ${process.arch}).`);
   return bun;
 }
@@ -117,26 +108,4 @@ function makeWritable(folder) {
 
 function readIfThere(file) {
   return existsSync(file) ? readFileSync(file, "utf8") : undefined;
-}
-
-/** Runs Bun in our place: same terminal, our signals are its signals, its end is our end. */
-function run(bun, args) {
-  // Bun sends 256 requests at a time and queues the others, so that 256 hanging hosts would stop all: read at its start only.
-  const env = { BUN_CONFIG_MAX_HTTP_REQUESTS: "16384", ...process.env };
-  const child = spawn(bun, args, { stdio: "inherit", env });
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
-    // A terminal sends Ctrl-C and its own closing to parent and child alike; twice would mean "hurry up" to the server.
-    const fromTerminal = signal !== "SIGTERM" && process.stdin.isTTY;
-    process.on(signal, () => fromTerminal || child.kill(signal));
-  }
-  child.on("error", (error) => {
-    console.error(`deltahook: ${bun} could not be started: ${error.message}`);
-    process.exit(1);
-  });
-  child.on("exit", (code, signal) => {
-    if (signal === null) process.exit(code);
-    process.removeAllListeners(signal);
-    process.kill(process.pid, signal);
-    process.exitCode = 128 + constants.signals[signal]; // for a signal that does not end us (init in a container)
-  });
 }

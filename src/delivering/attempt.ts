@@ -2,7 +2,7 @@ import type { Clock } from "../platform/clock.ts";
 import { AppError } from "../platform/errors.ts";
 import type { Outbound, OutboundResult } from "../platform/outbound.ts";
 import { parseRetryAfter } from "../platform/retry_after.ts";
-import { MASK, openHeaders, type StoredHeaders } from "../vault/headers.ts";
+import { isCredentialName, MASK, openHeaders, type StoredHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Authorise } from "./authorise.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -11,12 +11,14 @@ import { decideOutcome, type Signal, type TryResult } from "./outcome.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { signatureHeader } from "./signature.ts";
 import type { Owed, Recorded } from "./store.ts";
+import { type Made, type Transform, transformed } from "./transform.ts";
 
 export type AttemptDeps = {
   outbound: Outbound;
   clock: Clock;
   vault: Vault;
   authorise: Authorise;
+  transform: Transform;
   random: () => number;
 };
 
@@ -29,27 +31,48 @@ export type Target = { url: string; headers?: StoredHeaders; retry?: RetryPolicy
 const KEPT_BYTES = 16 * 1024;
 const KEPT_BYTES_OF_SUCCESS = 1024;
 
-/** Makes one HTTP try of a delivery: sign, send, judge. Never throws for what an endpoint can do. */
+const OUTCOME = { delivered: "delivered", interrupted: "interrupted", retry: "failed", dead: "failed" } as const;
+
+/** Makes one HTTP try of a delivery: transform, sign, send, judge. Never throws for what an endpoint can do. */
 export async function attempt(deps: AttemptDeps, owed: Owed, endpoint: Endpoint, signal: AbortSignal): Promise<Tried> {
   const attemptId = deps.clock.uuid();
   const startedAt = performance.now();
   try {
-    let prepared = await prepare(deps, owed, endpoint);
+    const made = endpoint.plugin.length === 0 ? null : await transformed(deps.transform, owed, endpoint, signal);
+    if (made && "unsent" in made) {
+      const shown = { ...nothing(owed, endpoint), plugins: made.plugins };
+      return judge(deps, owed, endpoint, attemptId, shown, made.unsent, { ms: performance.now() - startedAt });
+    }
+    let prepared = await prepare(deps, owed, endpoint, made);
     let result = await send(deps, prepared, endpoint, signal);
     if (result.ok && result.status === 401 && (await prepared.refused())) {
-      prepared = await prepare(deps, owed, endpoint);
+      prepared = await prepare(deps, owed, endpoint, made);
       result = await send(deps, prepared, endpoint, signal);
     }
     const { url, headers, secretHeaders, redact } = prepared;
-    const shown = { url: redact(url), headers: mask(headers, secretHeaders) };
+    const shown: Shown = {
+      url: redact(url),
+      headers: mask(headers, secretHeaders),
+      body: made?.body?.replaceAll("\0", "") ?? null,
+      plugins: made?.plugins ?? null,
+    };
     return judge(deps, owed, endpoint, attemptId, shown, resultOf(result, redact, deps.clock.now()), answerOf(result));
   } catch (error) {
     // A credential that cannot be opened or fetched fails this try, with its sentence; all else is a fault of ours.
     if (!(error instanceof AppError)) throw error;
     const result: TryResult = { kind: "fault", fault: "credential", message: error.message };
-    const shown = { url: targetOf(owed)?.url ?? endpoint.url, headers: {} };
-    return judge(deps, owed, endpoint, attemptId, shown, result, { ms: performance.now() - startedAt });
+    return judge(deps, owed, endpoint, attemptId, nothing(owed, endpoint), result, {
+      ms: performance.now() - startedAt,
+    });
   }
+}
+
+/** What is told of the request; `body` only where plugins changed it. */
+type Shown = { url: string; headers: Record<string, string>; body: string | null; plugins: string | null };
+
+/** Of a request that was never made. */
+function nothing(owed: Owed, endpoint: Endpoint): Shown {
+  return { url: targetOf(owed)?.url ?? endpoint.url, headers: {}, body: null, plugins: null };
 }
 
 function send(deps: AttemptDeps, prepared: Prepared, endpoint: Endpoint, signal: AbortSignal): Promise<OutboundResult> {
@@ -76,17 +99,20 @@ type Prepared = {
 
 const AS_IT_IS = { redact: (text: string) => text, refused: () => Promise.resolve(false) };
 
-async function prepare(deps: AttemptDeps, owed: Owed, endpoint: Endpoint): Promise<Prepared> {
+/** @throws AppError when something sealed cannot be opened */
+async function prepare(deps: AttemptDeps, owed: Owed, endpoint: Endpoint, made: Made | null): Promise<Prepared> {
+  if (endpoint.problem !== null) throw new AppError("unavailable", endpoint.problem);
   const id = webhookId({ id: owed.eventId, originalId: owed.originalId });
   const target = targetOf(owed);
   const event = { id: owed.eventId, originalId: owed.originalId, type: owed.type, data: owed.data };
-  const body = target ? owed.data : envelope(event);
+  const body = made?.body ?? (target ? owed.data : envelope(event));
   const timestamp = Math.floor(deps.clock.now() / 1000);
   const own = target?.headers ? await openHeaders(deps.vault, owed.originalId ?? owed.eventId, target.headers) : {};
   const headers: Record<string, string> = {
     ...endpoint.headers,
     ...own,
     "content-type": "application/json",
+    ...made?.headers,
     "user-agent": USER_AGENT,
     "webhook-id": id,
     "webhook-timestamp": String(timestamp),
@@ -94,6 +120,7 @@ async function prepare(deps: AttemptDeps, owed: Owed, endpoint: Endpoint): Promi
   };
   if (target) headers["x-deltahook-event"] = owed.type;
   const secretHeaders = [...endpoint.secretHeaders, ...sealedNames(target?.headers)];
+  if (made) secretHeaders.push(...Object.keys(made.headers).filter(isCredentialName));
   const request = { url: target?.url ?? endpoint.url, headers };
   if (endpoint.secretId === null) return { ...request, body, secretHeaders, ...AS_IT_IS };
   const authorised = await deps.authorise(endpoint.secretId, request);
@@ -152,7 +179,7 @@ function judge(
   owed: Owed,
   endpoint: Endpoint,
   attemptId: string,
-  shown: { url: string; headers: Record<string, string> },
+  shown: Shown,
   result: TryResult,
   seen: Seen,
 ): Tried {
@@ -167,13 +194,13 @@ function judge(
   const record: Recorded = {
     attemptId,
     delivery: owed,
-    outcome: verdict.kind === "delivered" ? "delivered" : verdict.kind === "interrupted" ? "interrupted" : "failed",
+    outcome: result.kind === "skipped" ? "skipped" : OUTCOME[verdict.kind],
     verdict,
     status: seen.status ?? null,
     ms: Math.round(seen.ms),
     url: shown.url,
     requestHeaders: JSON.stringify(shown.headers),
-    requestBody: null,
+    requestBody: shown.body,
     responseHeaders: seen.headers ?? null,
     responseBody: seen.body ?? null,
     error:
@@ -182,7 +209,7 @@ function judge(
         : result.kind === "interrupted"
           ? "Interrupted by a shutdown; not counted."
           : null,
-    plugins: null,
+    plugins: shown.plugins,
   };
   return { record, signal, holdUntil };
 }

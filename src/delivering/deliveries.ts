@@ -1,5 +1,5 @@
 import type { Clock } from "../platform/clock.ts";
-import type { Database } from "../platform/database.ts";
+import type { Database, SqlRunner } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
 import { parseId, publicId, uuidTime } from "../platform/ids.ts";
 import { type DeadLetters, endpointGone } from "./dead_letters.ts";
@@ -30,9 +30,9 @@ export function createDeliveries(deps: {
 }): Deliveries {
   const { sql } = deps.database;
 
-  async function find(id: string) {
+  async function find(id: string, runner: SqlRunner = sql) {
     const uuid = parseId("delivery", id);
-    const row = uuid === null ? undefined : await store.findDelivery(sql, uuid);
+    const row = uuid === null ? undefined : await store.findDelivery(runner, uuid);
     if (!row) throw deliveryNotFound(id);
     return row;
   }
@@ -53,12 +53,14 @@ export function createDeliveries(deps: {
       return pageOfRows(rows, filter.limit, showDelivery);
     },
 
-    async get(id) {
-      const row = await find(id);
-      const attempts = await store.listAttempts(sql, row.id);
-      const body = bodyOf(row);
-      return { ...showDelivery(row), attempts: attempts.map((attempt) => showAttempt(attempt, body)) };
-    },
+    /** Of one moment, so that a try that ends meanwhile is seen in both or in neither. */
+    get: (id) =>
+      sql.begin("isolation level repeatable read read only", async (tx) => {
+        const row = await find(id, tx);
+        const attempts = await store.listAttempts(tx, row.id);
+        const body = bodyOf(row);
+        return { ...showDelivery(row), attempts: attempts.map((attempt) => showAttempt(attempt, body)) };
+      }),
 
     async retry(id) {
       const row = await find(id);

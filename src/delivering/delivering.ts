@@ -15,6 +15,7 @@ import { createRecorder } from "./record.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 import { type Sweep, startSweep } from "./sweep.ts";
+import { noPlugins, type Transform } from "./transform.ts";
 
 export type DeliveringDeps = {
   database: Database;
@@ -24,6 +25,8 @@ export type DeliveringDeps = {
   vault: Vault;
   authorise: Authorise;
   rollups: Rollups;
+  /** Runs the plugins of endpoints; without it, endpoints that have some get nothing. */
+  transform?: Transform;
   /** Deliveries in flight on this node. */
   concurrency: number;
   defaults: { retry: RetryPolicy; timeoutMs: number };
@@ -63,10 +66,18 @@ export function createDelivering(deps: DeliveringDeps): Delivering {
     onRoom: (endpoint) => state.sweep?.refill(endpoint),
   });
   const pacer = createPacer({ sql: database.sql, clock });
-  const recorder = createRecorder({ database, clock, publish, rollups: deps.rollups, signal: records.signal });
+  const recorder = createRecorder({
+    database,
+    clock,
+    publish,
+    rollups: deps.rollups,
+    onDue: (at) => state.sweep?.noteDue(at),
+    signal: records.signal,
+  });
   const deliverer = createDeliverer({
     ...deps,
     random: deps.random ?? Math.random,
+    transform: deps.transform ?? noPlugins,
     endpoints: createEndpointCache(database.sql, deps.vault, deps.defaults),
     gate,
     pacer,

@@ -23,4 +23,6 @@ export type Endpoint = {
   autoPause: boolean;
   /** The live signing keys, newest first. */
   signing: readonly { key: Uint8Array; expiresAt: number | null }[];
+  /** Why its sealed parts cannot be opened: each try fails with this sentence. */
+  problem: string | null;
 };

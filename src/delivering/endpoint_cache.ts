@@ -1,5 +1,6 @@
 import { createBatcher } from "../platform/batch.ts";
 import type { Sql } from "../platform/database.ts";
+import { AppError } from "../platform/errors.ts";
 import { isCredentialName, openHeaders, type StoredHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -8,7 +9,7 @@ import { signingKey } from "./signature.ts";
 
 /** Endpoints with everything opened, kept in memory for as long as their revision stands. */
 export type EndpointCache = {
-  /** @throws AppError when a sealed part cannot be opened. @returns null when the endpoint is gone. */
+  /** @returns null when the endpoint is gone. */
   get(id: string, revision: number): Promise<Endpoint | null> | Endpoint;
 };
 
@@ -92,20 +93,13 @@ async function openEndpoint(
   vault: Vault,
   defaults: { retry: RetryPolicy; timeoutMs: number },
 ): Promise<Endpoint> {
-  const headers = await openHeaders(vault, row.id, row.headers);
-  const signing = await Promise.all(
-    row.signing.map(async ({ sealed, expires_at }) => ({
-      key: signingKey(await vault.open("signing", row.id, sealed)),
-      expiresAt: expires_at === null ? null : Date.parse(expires_at),
-    })),
-  );
   return {
+    ...(await openSealed(row, vault)),
     id: row.id,
     revision: row.revision,
     kind: row.kind,
     name: row.name,
     url: row.url,
-    headers,
     secretHeaders: Object.keys(row.headers).filter(
       (name) => isCredentialName(name) || typeof row.headers[name] !== "string",
     ),
@@ -121,6 +115,22 @@ async function openEndpoint(
     maxInFlight: row.max_in_flight,
     ordered: row.ordered,
     autoPause: row.auto_pause,
-    signing,
   };
+}
+
+/** What cannot be opened (a master key that is gone) is a failure to be seen and retried, not a fault of the job. */
+async function openSealed(row: EndpointRow, vault: Vault): Promise<Pick<Endpoint, "headers" | "signing" | "problem">> {
+  try {
+    const headers = await openHeaders(vault, row.id, row.headers);
+    const signing = await Promise.all(
+      row.signing.map(async ({ sealed, expires_at }) => ({
+        key: signingKey(await vault.open("signing", row.id, sealed)),
+        expiresAt: expires_at === null ? null : Date.parse(expires_at),
+      })),
+    );
+    return { headers, signing, problem: null };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { headers: {}, signing: [], problem: error.message };
+  }
 }

@@ -75,3 +75,34 @@ export async function insertReplays(sql: SqlRunner, eventId: string, endpointIds
     returning id`;
   return rows.length;
 }
+
+/**
+ * A `test.ping` event and its delivery, owned by a job that is nobody's: only the try that follows knows it. Until the
+ * lease ends nobody takes the delivery for lost.
+ */
+export async function insertPing(
+  sql: SqlRunner,
+  ping: { event: string; delivery: string; job: string; endpoint: string; data: string; leaseMs: number },
+): Promise<void> {
+  await sql`
+    with stated as (
+      insert into deltahook.events (id, type, data, origin, endpoint_ids)
+      values (${ping.event}, 'test.ping', ${ping.data}::text::json, 'api', array[${ping.endpoint}]::uuid[])
+    )
+    insert into deltahook.deliveries (id, event_id, endpoint_id, due_at, job)
+    values (${ping.delivery}, ${ping.event}, ${ping.endpoint}, now() + make_interval(secs => ${ping.leaseMs / 1000}),
+            ${ping.job})`;
+}
+
+/** An event that `deltahook.send` wrote and nobody has fanned out yet. */
+export type Written = { id: string; type: string; data: string; url: string | null };
+
+/** Whoever takes an event fans it out in the same transaction; another, later or meanwhile, finds nothing to do. */
+export async function takeWritten(sql: SqlRunner, ids: readonly string[]): Promise<Written[]> {
+  return sql<Written[]>`
+    update deltahook.events event set awaits_fan_out = false
+    from (select id from deltahook.events where id = any(${ids as string[]}::uuid[]) and awaits_fan_out
+          order by id for update) waiting
+    where event.id = waiting.id
+    returning event.id, event.type, event.data::text as data, event.target->>'url' as url`;
+}

@@ -4,6 +4,7 @@ import { messageOf } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import type { Rollups } from "../platform/rollups.ts";
 import type { DirectEndpoints } from "./direct.ts";
+import { takeWritten, type Written } from "./event_store.ts";
 import type { NewEvent } from "./new_event.ts";
 import type { Publish } from "./publish.ts";
 
@@ -64,16 +65,4 @@ export function createFanOut(deps: {
     const problem = await batches.add((payload as { event: string }).event);
     if (problem) throw problem;
   };
-}
-
-type Written = { id: string; type: string; data: string; url: string | null };
-
-/** Whoever takes an event fans it out; another who comes later, or meanwhile, finds nothing to do. */
-async function takeWritten(tx: SqlRunner, ids: readonly string[]): Promise<Written[]> {
-  return tx<Written[]>`
-    update deltahook.events event set awaits_fan_out = false
-    from (select id from deltahook.events where id = any(${ids as string[]}::uuid[]) and awaits_fan_out
-          order by id for update) waiting
-    where event.id = waiting.id
-    returning event.id, event.type, event.data::text as data, event.target->>'url' as url`;
 }

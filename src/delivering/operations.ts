@@ -47,7 +47,8 @@ export function createOperations(deps: {
   onStarted(): void;
 }): Operations {
   const { sql } = deps.database;
-  const nowIso = () => new Date(deps.clock.now()).toISOString();
+  /** The end of the millisecond that runs. */
+  const soon = () => deps.clock.now() + 1;
 
   async function find(id: string): Promise<store.OperationRow> {
     const uuid = parseId("operation", id);
@@ -66,7 +67,7 @@ export function createOperations(deps: {
   return {
     async requeue(filter, { dryRun, by }) {
       // What dies again while it runs must not be requeued by the same operation once more.
-      const now = nowIso();
+      const now = new Date(soon()).toISOString();
       const bounded = { ...filter, until: filter.until !== undefined && filter.until < now ? filter.until : now };
       const total = await countLetters(sql, bounded);
       return dryRun ? { dry_run: true, total } : start({ kind: "requeue", filter: bounded }, total, by);
@@ -75,7 +76,7 @@ export function createOperations(deps: {
     async recover(endpointId, { since, until, statuses, dryRun }, by) {
       const uuid = parseId("endpoint", endpointId);
       if (uuid === null || !(await findEndpoint(sql, uuid))) throw endpointNotFound(endpointId);
-      const end = Math.min(until?.getTime() ?? Number.POSITIVE_INFINITY, deps.clock.now());
+      const end = Math.min(until?.getTime() ?? Number.POSITIVE_INFINITY, soon());
       const request = {
         kind: "recover" as const,
         endpoint: uuid,

@@ -21,6 +21,8 @@ export function createRecorder(deps: {
   clock: Clock;
   publish: Publish;
   rollups: Rollups;
+  /** A delivery waits for its next try, due at this time (milliseconds since 1970). */
+  onDue(at: number): void;
   signal: AbortSignal;
 }): Recorder {
   // Deliveries are loaded by the hundred: one loaded while its endpoint was calm may end when it no longer is, and its
@@ -34,7 +36,9 @@ export function createRecorder(deps: {
       const moved = await persist(() => write(batch), deps.signal);
       const results = batch.map((tried) => moved.has(tried.record.delivery.id));
       batch.forEach((tried, i) => {
-        if (results[i]) measure(tried);
+        if (!results[i]) return;
+        measure(tried);
+        if ("dueAt" in tried.record.verdict) deps.onDue(tried.record.verdict.dueAt);
       });
       return results;
     },

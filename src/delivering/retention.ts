@@ -20,48 +20,77 @@ const LOCK = 0x726574656e74;
 /** Longer waits for other transactions are given up; the next run goes on where this one stopped. */
 const PATIENCE_MS = 60_000;
 
-/** Tidies up at the start and every hour, on one node at a time. */
+/** Tidies up at the start and every hour, on one node at a time. A stop ends a statement under way. */
 export function startRetention(deps: Retention): Repeater {
-  return repeat({
+  const stopping = new AbortController();
+  const repeater = repeat({
     name: "retention",
     everyMs: HOUR_MS,
     log: deps.log,
-    work: async () => void (await applyRetention(deps)),
+    work: async () => void (await applyRetention(deps, stopping.signal)),
   });
+  return {
+    wake: repeater.wake,
+    stop() {
+      const stopped = repeater.stop();
+      stopping.abort();
+      return stopped;
+    },
+  };
 }
 
 /**
  * Makes the partitions of the days to come and drops what is older than its term. What is still owed is moved to the
  * dead letters first.
  * @returns the names of the partitions that were dropped, or null when another node is at it
+ * @throws when `signal` ends it; what is half done goes on at the next call
  */
-export async function applyRetention(deps: Retention): Promise<string[] | null> {
-  const connection = await deps.database.sql.reserve();
+export async function applyRetention(deps: Retention, signal?: AbortSignal): Promise<string[] | null> {
+  const { sql } = deps.database;
+  const connection = await sql.reserve();
+  const state = { pid: 0 };
+  const cancel = () => void sql`select pg_cancel_backend(${state.pid})`.catch(() => {});
   try {
-    const [row] = await connection<{ mine: boolean }[]>`select pg_try_advisory_lock(${LOCK}) as mine`;
+    const [row] = await connection<{ mine: boolean; pid: number }[]>`
+      select pg_try_advisory_lock(${LOCK}) as mine, pg_backend_pid() as pid`;
     if (!row?.mine) return null;
+    state.pid = row.pid;
+    signal?.addEventListener("abort", cancel);
     await connection.unsafe(`set statement_timeout = ${PATIENCE_MS}`);
-    return await tidy(connection, deps);
+    return await tidy(connection, deps, signal);
   } finally {
-    await connection.unsafe(`reset statement_timeout; select pg_advisory_unlock(${LOCK})`).catch(() => {});
+    signal?.removeEventListener("abort", cancel);
+    if (state.pid > 0) {
+      await connection.unsafe(`reset statement_timeout; select pg_advisory_unlock(${LOCK})`).catch(() => {});
+    }
     connection.release();
   }
 }
 
-async function tidy(connection: Connection, { clock, log, terms }: Retention): Promise<string[]> {
+async function tidy(
+  connection: Connection,
+  { clock, log, terms }: Retention,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
   const now = clock.now();
   const dropped: string[] = [];
 
   async function dropAll(partitions: Partition[], options: Guard = {}): Promise<void> {
     for (const partition of partitions) {
+      signal?.throwIfAborted();
       if (partition.attached === "yes" && (await options.isNeeded?.(partition))) continue;
       try {
         await dropPartition(connection, partition, () => options.lastLook?.(partition) ?? Promise.resolve());
         dropped.push(partition.name);
       } catch (error) {
+        signal?.throwIfAborted();
         log.warn("a partition could not be dropped now", { partition: partition.name, problem: messageOf(error) });
       }
     }
+  }
+
+  async function inBatches(work: (limit: number) => Promise<number>): Promise<void> {
+    while ((await work(BATCH)) >= BATCH) signal?.throwIfAborted();
   }
 
   const older = async (parent: string, termMs: number) =>
@@ -104,8 +133,4 @@ function overflowing(partitions: Partition[], mostBytes: number, now: number): P
     over -= bytes;
     return true;
   });
-}
-
-async function inBatches(work: (limit: number) => Promise<number>): Promise<void> {
-  while ((await work(BATCH)) >= BATCH);
 }

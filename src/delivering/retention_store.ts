@@ -50,7 +50,11 @@ export async function isStillTold(sql: SqlRunner, { from, to }: Partition): Prom
 
 /** Saves what became owed in a partition of deliveries between the question and its leaving. */
 export async function buryLateDeliveries(sql: Connection, { name }: Partition): Promise<void> {
-  await bury(sql, sql`(select * from ${sql(`deltahook.${name}`)} where state = 'pending') as moved`, sql`deltahook.events`);
+  await bury(
+    sql,
+    sql`(select * from ${sql(`deltahook.${name}`)} where state = 'pending') as moved`,
+    sql`deltahook.events`,
+  );
 }
 
 /** Saves what came to be owed of a partition's events between the question and its leaving. */
@@ -63,12 +67,12 @@ export async function buryLateEvents(sql: Connection, { name, from, to }: Partit
       where state = 'pending' and event_id >= ${from} and event_id < ${to}
       returning *
     )
-    ${bury(sql, sql`moved`, sql(`deltahook.${name}`))}`;
+    ${bury(sql, sql`moved`, sql`${sql(`deltahook.${name}`)}`)}`;
 }
 
 type Fragment = ReturnType<Sql>;
 
-function bury(sql: SqlRunner | Connection, moved: Fragment, events: Fragment | ReturnType<Sql<{ int8: number }>>) {
+function bury(sql: SqlRunner | Connection, moved: Fragment, events: Fragment) {
   return sql`
     insert into deltahook.dead_letters (delivery_id, event_id, original_id, endpoint_id, watch_id, type, data, target,
                                         reason, attempts, last_status, last_error)

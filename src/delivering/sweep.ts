@@ -12,10 +12,14 @@ export type Sweep = {
   refill(endpoint: Capped): void;
   /** Something became due now. */
   wake(): void;
+  /** Something will be due then (milliseconds since 1970): looked for in time, even if that is before the next round. */
+  noteDue(at: number): void;
   stop(): Promise<void>;
 };
 
 const DUE_BATCH = 4_096;
+const DUE_EVERY_MS = 1_000;
+const DUE_APART_MS = 20;
 /** A published delivery waits this long past its time before anybody asks whether its job still exists. */
 const LOST_AFTER_SECONDS = 15;
 
@@ -35,15 +39,16 @@ export function startSweep(deps: {
   /** Endpoints with a rate limit get a second's worth each second; room is nothing to them. */
   let paced = new Set<string>();
   let stopped = false;
+  let alarm: { at: number; timer: ReturnType<typeof setTimeout> } | null = null;
 
   const due = repeat({
     name: "due deliveries",
-    everyMs: 1_000,
+    everyMs: DUE_EVERY_MS,
     log: deps.log,
     async work() {
       const { taken, nextDueAt } = await enqueueDue(sql, DUE_BATCH, CHUNK);
       if (taken >= DUE_BATCH) return 0;
-      return nextDueAt === null ? undefined : Math.max(20, nextDueAt - deps.clock.now());
+      return nextDueAt === null ? undefined : Math.max(DUE_APART_MS, nextDueAt - deps.clock.now());
     },
   });
   const backlogs = repeat({
@@ -90,6 +95,17 @@ export function startSweep(deps: {
     }
   }
 
+  function noteDue(at: number): void {
+    const waitMs = at - deps.clock.now();
+    if (stopped || waitMs >= DUE_EVERY_MS || (alarm && alarm.at <= at)) return;
+    if (alarm) clearTimeout(alarm.timer);
+    const ring = () => {
+      alarm = null;
+      due.wake();
+    };
+    alarm = { at, timer: setTimeout(ring, Math.max(DUE_APART_MS, waitMs)) };
+  }
+
   const parts: Repeater[] = [due, backlogs, lost];
   return {
     refill(endpoint) {
@@ -99,8 +115,10 @@ export function startSweep(deps: {
       });
     },
     wake: () => due.wake(),
+    noteDue,
     async stop() {
       stopped = true;
+      if (alarm) clearTimeout(alarm.timer);
       await Promise.all(parts.map((part) => part.stop()));
     },
   };

@@ -1,5 +1,5 @@
 import type { Clock } from "../platform/clock.ts";
-import type { Database, SqlRunner } from "../platform/database.ts";
+import type { Database } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
 import { parseId, publicId } from "../platform/ids.ts";
 import { deleteLetter } from "./dead_letter_store.ts";
@@ -8,6 +8,7 @@ import type { Deliveries, ShownAttempt } from "./deliveries.ts";
 import { cancelDelivery } from "./delivery_store.ts";
 import { type EndpointRow, findEndpoint } from "./endpoint_store.ts";
 import { endpointNotFound } from "./endpoints.ts";
+import { insertPing } from "./event_store.ts";
 import { loadOwed } from "./store.ts";
 
 export type Pinged = { event_id: string; delivery_id: string; attempt: ShownAttempt };
@@ -32,7 +33,9 @@ export function createTestPing(deps: {
     if (!endpoint) throw endpointNotFound(endpointId);
     if (endpoint.kind === "direct") throw noAddress(endpoint);
     const ping = { event: deps.clock.uuid(), delivery: deps.clock.uuid(), job: deps.clock.uuid() };
-    await insertPing(sql, endpoint, ping);
+    const shownEndpoint = { id: endpointId, name: endpoint.name };
+    const data = JSON.stringify({ endpoint: shownEndpoint, message: "A test of this endpoint." });
+    await insertPing(sql, { ...ping, endpoint: endpoint.id, data, leaseMs: LEASE_MS });
     const [owed] = await loadOwed(sql, [ping.delivery], [ping.job]);
     const recorded = owed ? await deps.deliverer.tryNow(owed) : null;
     await forget(ping.delivery);
@@ -47,23 +50,6 @@ export function createTestPing(deps: {
     await cancelDelivery(sql, deliveryId, "A test is tried once.");
     await deleteLetter(sql, deliveryId);
   }
-}
-
-/** The job is nobody's: only the try that follows knows it. */
-async function insertPing(
-  sql: SqlRunner,
-  endpoint: EndpointRow,
-  ping: { event: string; delivery: string; job: string },
-): Promise<void> {
-  const shown = { id: publicId("endpoint", endpoint.id), name: endpoint.name };
-  const data = JSON.stringify({ endpoint: shown, message: "A test of this endpoint." });
-  await sql`
-    with stated as (
-      insert into deltahook.events (id, type, data, origin, endpoint_ids)
-      values (${ping.event}, 'test.ping', ${data}::text::json, 'api', array[${endpoint.id}]::uuid[])
-    )
-    insert into deltahook.deliveries (id, event_id, endpoint_id, due_at, job)
-    values (${ping.delivery}, ${ping.event}, ${endpoint.id}, now() + make_interval(secs => ${LEASE_MS / 1000}), ${ping.job})`;
 }
 
 function noAddress({ name }: EndpointRow): AppError {

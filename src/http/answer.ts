@@ -17,7 +17,8 @@ export type AnswerOptions = {
   /** Carried by every answer. */
   headers: Record<string, string>;
   /** How a `page` route shows what went wrong: a whole HTML document. */
-  renderProblem: (problem: Problem) => string;
+  renderProblem: (problem: Problem, request: Request) => string;
+  bodyTimeoutMs: number;
   log: Log;
   addressOf: (request: Request) => string;
   /** Aborted when the server ends. */
@@ -44,7 +45,7 @@ export async function answer(
 
     requireParams(params);
     const query = route.query ? validate(route.query, readQuery(request.url), "query") : refuseQuery(request.url);
-    const { body, text } = await readBody(route, request);
+    const { body, text } = await readBody(route, request, options.bodyTimeoutMs);
     const reply = await route.handle({
       params,
       id: params.id ?? "",
@@ -62,7 +63,7 @@ export async function answer(
   } catch (error) {
     // Nobody reads what is answered to a caller that has gone.
     if (request.signal.aborted) return new Response(null, { status: 499 });
-    return answerProblem(route.kind, error, headers, options);
+    return answerProblem(route.kind, error, request, headers, options);
   }
 }
 
@@ -70,6 +71,7 @@ export async function answer(
 export function answerProblem(
   kind: Route["kind"],
   error: unknown,
+  request: Request,
   headers: Record<string, string>,
   options: Pick<AnswerOptions, "log" | "renderProblem">,
 ): Response {
@@ -77,15 +79,15 @@ export function answerProblem(
   Object.assign(headers, found.headers);
   const asPage = kind === "page";
   headers["content-type"] = asPage ? "text/html; charset=utf-8" : "application/problem+json";
-  const text = asPage ? options.renderProblem(found.problem) : JSON.stringify(found.problem);
+  const text = asPage ? options.renderProblem(found.problem, request) : JSON.stringify(found.problem);
   return new Response(text, { status: found.problem.status, headers });
 }
 
-/** A part of the path that is not valid percent-encoding arrives as null. */
+/** A part of the path that is not valid percent-encoding arrives as null; U+0000 is in no name of ours. */
 function requireParams(params: Record<string, string | null>): void {
   for (const name in params) {
-    if (!params[name])
-      throw new AppError("malformed", `The part :${name} of the path is not valid percent-encoded UTF-8.`);
+    if (params[name] && !params[name].includes("\0")) continue;
+    throw new AppError("malformed", `The part :${name} of the path is not valid percent-encoded text.`);
   }
 }
 
@@ -95,9 +97,9 @@ function refuseQuery(url: string): undefined {
     throw new AppError("invalid", `There is no query parameter ${JSON.stringify(name)} here: leave it out.`);
 }
 
-async function readBody(route: Route, request: Request): Promise<{ body: unknown; text: string }> {
+async function readBody(route: Route, request: Request, timeoutMs: number): Promise<{ body: unknown; text: string }> {
   if (!route.body) return { body: undefined, text: "" };
-  const limits = { maxBytes: route.maxBodyBytes ?? USUAL_BODY_BYTES };
+  const limits = { maxBytes: route.maxBodyBytes ?? USUAL_BODY_BYTES, timeoutMs };
   if (route.kind === "page") {
     const { text, value } = await readFormBody(request, limits);
     return { text, body: validate(route.body, value, "form") };

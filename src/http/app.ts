@@ -16,10 +16,11 @@ import { pageAssets, renderProblem } from "./pages/page.ts";
 import { setupRoutes } from "./pages/setup.ts";
 import type { Route } from "./route.ts";
 import { createServer, type HttpServer } from "./server.ts";
+import { streamRoutes } from "./stream.ts";
 
 export type AppOptions = {
   /** A `worker` answers only whether it is well. */
-  role: "all" | "web" | "worker";
+  role?: "all" | "web" | "worker";
   database: Database;
   identity: Identity;
   secrets: Secrets;
@@ -47,9 +48,10 @@ export function createApp(options: AppOptions): { routes: Route[]; server: HttpS
     ...secretRoutes({ database, secrets: options.secrets }),
     ...options.routes,
     ...statsRoutes({ database }),
+    ...streamRoutes({ database }),
     ...auditRoutes({ database }),
     ...operation,
-    ...setupRoutes({ database, publicUrl }),
+    ...setupRoutes({ database, identity }),
   ];
   const routes = options.role === "worker" ? operation : [...api, ...docsRoutes(api, publicUrl), ...pageAssets];
   const server = createServer({ routes, publicUrl, authenticate: identity.authenticate, renderProblem, log });

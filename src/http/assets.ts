@@ -12,11 +12,11 @@ const TYPES: Record<string, string> = {
 export type Asset = { path: string; route: Route };
 
 /**
- * A file that pages load. Its path carries a hash of what is in it, so that browsers keep it for a year and yet never
+ * A file that pages load, or several put one behind the other. Its path carries a hash of what is in it, so that browsers keep it for a year and yet never
  * show an old one. `name` ends in the extension that tells the type.
  */
-export function asset(name: string, file: string | URL): Asset {
-  const bytes = readFileSync(file);
+export function asset(name: string, file: URL | readonly URL[]): Asset {
+  const bytes = Buffer.concat([file].flat().map((part) => readFileSync(part)));
   const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 12);
   const extension = extname(name);
   const path = `/assets/${name.slice(0, -extension.length)}.${hash}${extension}`;

@@ -3,10 +3,9 @@ import { JsonError, parseJson } from "../platform/json.ts";
 import { HttpFault } from "./problem.ts";
 
 export const USUAL_BODY_BYTES = 1024 * 1024;
-const READ_TIMEOUT_MS = 20_000;
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-export type BodyLimits = { maxBytes: number; timeoutMs?: number };
+export type BodyLimits = { maxBytes: number; timeoutMs: number };
 
 /** A JSON body: its text as it arrived, and its value with exact numbers; both empty when there was none. */
 export async function readJsonBody(request: Request, limits: BodyLimits): Promise<{ text: string; value: unknown }> {
@@ -52,7 +51,7 @@ function requireType(request: Request, accepted: RegExp, name: string): void {
   throw new HttpFault("media_type", `${found}; send the body as ${name}.`, { accept: name });
 }
 
-async function readText(request: Request, { maxBytes, timeoutMs = READ_TIMEOUT_MS }: BodyLimits): Promise<string> {
+async function readText(request: Request, { maxBytes, timeoutMs }: BodyLimits): Promise<string> {
   const length = request.headers.get("content-length");
   if (length === "0" || (length === null && !request.body)) return "";
   if (Number(length) > maxBytes) throw tooLarge(maxBytes);

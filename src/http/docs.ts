@@ -27,6 +27,7 @@ function docsPage(): Route[] {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>DeltaHook API</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="${style.path}">
 <script defer src="${bundle.path}"></script>
 <script defer src="${start.path}"></script>

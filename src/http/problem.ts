@@ -71,6 +71,10 @@ export function problemOf(error: unknown, log: Log, reference: string): ProblemA
       }),
     );
   }
+  if (isUnstorable(error)) {
+    const remedy = "a text holds the character U+0000, which cannot be stored; leave it out";
+    return ofAppError(new AppError("invalid", `The request cannot be used: ${remedy}.`));
+  }
   log.error("request failed", {
     reference,
     problem: messageOf(error),
@@ -78,6 +82,12 @@ export function problemOf(error: unknown, log: Log, reference: string): ProblemA
   });
   const detail = `Something went wrong inside DeltaHook. Its log has the cause under the reference ${reference}.`;
   return { problem: { type: typeOf("internal"), ...INTERNAL, detail }, headers: {} };
+}
+
+/** Postgres text holds no U+0000 (codes 22021, 22P05). It may come in any string of any body, so this is the one net for all. */
+function isUnstorable(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === "22021" || code === "22P05";
 }
 
 function ofAppError(error: AppError): ProblemAnswer {

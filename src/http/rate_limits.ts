@@ -45,9 +45,9 @@ export function createLimiter(now: () => number = Date.now): Limiter {
 
   function sweep(at: number): void {
     for (const [key, window] of windows) if (window.endsAt <= at) windows.delete(key);
-    // A flood from ever new addresses: forgetting the oldest keeps the memory bounded.
+    // A flood from ever new addresses: forgetting the older half bounds the memory, and how often this has to be done.
     for (const key of windows.keys()) {
-      if (windows.size < SWEEP_AT) break;
+      if (windows.size <= SWEEP_AT / 2) break;
       windows.delete(key);
     }
   }

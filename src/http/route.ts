@@ -26,7 +26,7 @@ export type Route<Query = unknown, Body = unknown> = {
   maxBodyBytes?: number;
   bodyExample?: unknown;
   /** What can come back on success; the usual problems are added to the document by themselves. */
-  answers: Answer[];
+  answers: readonly Answer[];
   handle(request: RouteRequest<Query, Body>): Promise<Reply> | Reply;
 };
 

@@ -13,6 +13,7 @@ import { securityHeaders } from "./security_headers.ts";
 /** The largest body that any route may ask for; beyond it Bun closes the connection without a word from us. */
 const HARD_BODY_BYTES = 64 * 1024 * 1024;
 const IDLE_SECONDS = 30;
+const BODY_TIMEOUT_MS = 20_000;
 const STOP_GRACE_MS = 3_000;
 
 export type ServerOptions = {
@@ -21,8 +22,10 @@ export type ServerOptions = {
   /** Where users reach this server, e.g. `https://hooks.example.com`. */
   publicUrl: string;
   authenticate: Authenticate;
-  renderProblem: (problem: Problem) => string;
+  renderProblem: (problem: Problem, request: Request) => string;
   log: Log;
+  /** How long a request's body may take to arrive. */
+  bodyTimeoutMs?: number;
 };
 
 export type HttpServer = {
@@ -48,6 +51,7 @@ export function createServer(options: ServerOptions): HttpServer {
     limiter: createLimiter(),
     headers,
     renderProblem: options.renderProblem,
+    bodyTimeoutMs: options.bodyTimeoutMs ?? BODY_TIMEOUT_MS,
     log: options.log,
     addressOf(request) {
       const peer = server?.requestIP(request)?.address ?? "127.0.0.1";
@@ -62,7 +66,8 @@ export function createServer(options: ServerOptions): HttpServer {
     handler: { standardHostname: false },
   }).onError(({ error, request }) => {
     const fault = misrouted(options.routes, request) ?? error;
-    return answerProblem("api", fault, { ...headers, "x-request-id": crypto.randomUUID() }, answerOptions);
+    const kind = asksForPage(request) ? "page" : "api";
+    return answerProblem(kind, fault, request, { ...headers, "x-request-id": crypto.randomUUID() }, answerOptions);
   });
   for (const route of options.routes) {
     // `parse: "none"`: bodies are read by us, capped, and only after the guard. A path without parameters has none at all.
@@ -103,6 +108,7 @@ export function createServer(options: ServerOptions): HttpServer {
     },
 
     async stop() {
+      if (closing.signal.aborted) return;
       const listening = server;
       // Closes the listener and idle connections at once; what it promises is the end of all others.
       const closed = listening?.stop() ?? Promise.resolve();
@@ -117,6 +123,12 @@ export function createServer(options: ServerOptions): HttpServer {
       server = null;
     },
   };
+}
+
+/** A person who mistyped an address gets a page; programs get a problem document. */
+function asksForPage(request: Request): boolean {
+  const isApi = /^[a-z]+:\/\/[^/]*\/v1(\/|$)/i.test(request.url);
+  return !isApi && (request.headers.get("accept") ?? "").includes("text/html");
 }
 
 function cannotListen(host: string, port: number, error: unknown): AppError {

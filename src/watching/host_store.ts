@@ -14,7 +14,7 @@ export type HostRow = HostLimits & {
 };
 
 export async function loadLimits(sql: SqlRunner): Promise<HostLimits[]> {
-  return sql<HostLimits[]>`select host, concurrency, rate::float8 as rate from deltahook.hosts`;
+  return sql<HostLimits[]>`select host, concurrency, rate from deltahook.hosts`;
 }
 
 export async function loadHolds(sql: SqlRunner): Promise<HostHold[]> {
@@ -44,7 +44,7 @@ export async function hostNames(sql: SqlRunner, page: { after: string; limit: nu
 
 export async function readHosts(sql: SqlRunner, hosts: readonly string[]): Promise<HostRow[]> {
   return sql<HostRow[]>`
-    select name.host, own.concurrency, own.rate::float8 as rate, load.watches, load.asked, hold.holds
+    select name.host, own.concurrency, own.rate, load.watches, load.asked, hold.holds
     from unnest(${[...hosts]}::text[]) as name(host)
     left join deltahook.hosts own using (host)
     cross join lateral (

@@ -17,12 +17,15 @@ export type Claimed = { watches: number; slow: number; nextDueInMs: number | nul
  * Takes what is due, moves each to its next slot (the first after now, so once after a downtime) and enqueues the polls:
  * one statement, so that no watch can be claimed without a job. Answers also when the next one comes due.
  *
- * The slot is that of an equal interval; for other schedules it is a fallback that the poll's record replaces.
+ * The slot is that of an equal interval. Other schedules have no phase: their polls set the next time themselves, and
+ * until then they would come due again when the claim ends.
  */
 export async function claimDue(sql: Sql, { limit, slowLimit, leaseMs }: Claim): Promise<Claimed> {
   const [row] = await sql<{ watches: number; slow: number; next_ms: number | null }[]>`
     with
-    moment as materialized (select (extract(epoch from now()) * 1000)::bigint as ms),
+    moment as materialized (
+      select (extract(epoch from now()) * 1000)::bigint as ms, now() + ${leaseMs}::float8 * interval '1 millisecond' as lease_ends
+    ),
     fast as materialized (
       select watch_id, next_poll_at, interval_ms, phase_ms from deltahook.watch_schedule
       where next_poll_at <= now() and (busy_until is null or busy_until <= now()) and not slow
@@ -46,9 +49,9 @@ export async function claimDue(sql: Sql, { limit, slowLimit, leaseMs }: Claim): 
     claimed as (
       update deltahook.watch_schedule schedule
       set due_at = numbered.next_poll_at,
-          next_poll_at = to_timestamp((moment.ms + numbered.interval_ms
-            - mod(moment.ms - numbered.phase_ms, numbered.interval_ms)) / 1000.0),
-          busy_until = now() + ${leaseMs}::float8 * interval '1 millisecond',
+          next_poll_at = coalesce(to_timestamp((moment.ms + numbered.interval_ms
+            - mod(moment.ms - numbered.phase_ms, numbered.interval_ms)) / 1000.0), moment.lease_ends),
+          busy_until = moment.lease_ends,
           job = chunks.job
       from numbered join chunks using (task, chunk), moment
       where schedule.watch_id = numbered.watch_id

@@ -22,7 +22,7 @@ import * as store from "./watches_store.ts";
 export type Watches = {
   /** All or none. The first poll of each is due at once. */
   create(inputs: readonly WatchInput[], pointerOf?: (index: number) => string): Promise<ShownWatch[]>;
-  /** Newest first; `cursor` is the UUID of the last watch of the page before. */
+  /** Newest first; `cursor` is the UUID of the last watch of the page before, `next` the id of the last one here. */
   list(page: {
     filter: store.WatchFilter;
     cursor: string | null;
@@ -153,11 +153,8 @@ export function createWatches(deps: {
 
     async list({ filter, cursor, limit }) {
       const rows = await store.listWatches(sql, { filter, cursor, limit: limit + 1 });
-      const data = rows.slice(0, limit);
-      return {
-        data: data.map((row) => showWatch(row, null)),
-        next: rows.length > limit ? (data.at(-1)?.id ?? null) : null,
-      };
+      const data = rows.slice(0, limit).map((row) => showWatch(row, null));
+      return { data, next: rows.length > limit ? (data.at(-1)?.id ?? null) : null };
     },
 
     get,
@@ -168,7 +165,7 @@ export function createWatches(deps: {
       for (let tried = 0; tried < CHANGE_TRIES; tried++) {
         const row = await find(id);
         const before = readDefinition(row.definition);
-        const input = judge(mergePatch(shownWatch(before), patch));
+        const input = judge(merged(shownWatch(before), patch));
         await check([input]);
         const changed = await rowOf(row.id, input, before, "");
         const fieldKeys = Object.keys(input.fields).map((name) => `f:${name}`);
@@ -187,6 +184,13 @@ export function createWatches(deps: {
     pause: (id) => turn(id, store.pauseWatch),
     resume: (id) => turn(id, store.resumeWatch),
   };
+}
+
+/** A schedule of the other kind takes the place of the one before, instead of mixing with it. */
+function merged(before: WatchInput, patch: object): unknown {
+  const schedule = (patch as { schedule?: object | null }).schedule ?? {};
+  const isOther = "cron" in schedule ? "every" in before.schedule : "every" in schedule && "cron" in before.schedule;
+  return mergePatch(isOther ? { ...before, schedule: {} } : before, patch);
 }
 
 /** The UUID in a watch's id. @throws AppError (404) when it is not one. */

@@ -19,7 +19,7 @@ for (let round = 1; round <= ROUNDS; round++) {
   const posts = await bareLoop({ url, method: "POST", inFlight: IN_FLIGHT, seconds: 3 });
   const delivered = await measureDeliveries({ url, events: 30_000, endpoints: 10 });
   const gets = await bareLoop({ url, method: "GET", inFlight: IN_FLIGHT, seconds: 3 });
-  const polls = await measurePolls({ url, watches: 20_000 });
+  const polls = await measurePolls({ url: new URL(url).origin, watches: 20_000, rounds: 2 });
   rounds.push({
     posts,
     gets,

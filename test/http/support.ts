@@ -4,7 +4,7 @@ import { type Route, route } from "../../src/http/route.ts";
 import type { HttpServer } from "../../src/http/server.ts";
 import { createIdentity, type Identity } from "../../src/identity/identity.ts";
 import type { Role } from "../../src/identity/principal.ts";
-import type { Database } from "../../src/platform/database.ts";
+import type { ConnectionTarget, Database } from "../../src/platform/database.ts";
 import { createLog, type Log } from "../../src/platform/log.ts";
 import { createRollups, type Rollups } from "../../src/platform/rollups.ts";
 import { createSecrets } from "../../src/vault/secrets.ts";
@@ -73,10 +73,25 @@ export const probeRoutes: Route[] = [
       throw Object.assign(new Error("connect ECONNREFUSED inner-host:5432"), { code: "ECONNREFUSED" });
     },
   }),
+  route({
+    method: "GET",
+    path: "/v1/probe/unstorable",
+    summary: "Gave Postgres a text with U+0000",
+    tag: "Probe",
+    access: "viewer",
+    answers: [],
+    handle() {
+      throw Object.assign(new Error("invalid byte sequence in table inner_table"), { code: "22021" });
+    },
+  }),
 ];
 
-export async function testApp(overrides: Partial<AppOptions> = {}): Promise<TestApp> {
-  const { database, drop } = await testDatabase();
+/** `rooms` adds the routes of other rooms. */
+export async function testApp(
+  overrides: Partial<AppOptions> = {},
+  rooms: (at: { database: Database; target: ConnectionTarget }) => Route[] = () => [],
+): Promise<TestApp> {
+  const { database, target, drop } = await testDatabase();
   const publicUrl = overrides.publicUrl ?? PUBLIC_URL;
   const https = publicUrl.startsWith("https:");
   const identity = createIdentity({ database, jwtSecret: "j".repeat(48), https });
@@ -84,12 +99,13 @@ export async function testApp(overrides: Partial<AppOptions> = {}): Promise<Test
   const lines: string[] = [];
   const log: Log = createLog({ level: "debug", format: "json", write: (line) => lines.push(line) });
   const { server, routes } = createApp({
+    role: "all",
     database,
     identity,
     rollups,
     secrets: createSecrets(database, createVault({ masterKey: "m".repeat(48) })),
     readiness: async () => [{ name: "database", problem: null }],
-    routes: probeRoutes,
+    routes: [...probeRoutes, ...rooms({ database, target })],
     publicUrl,
     metricsPublic: false,
     log,
@@ -110,7 +126,8 @@ export async function testApp(overrides: Partial<AppOptions> = {}): Promise<Test
     call: (method, path, { as, body, headers = {} } = {}) =>
       answered(
         server.handle(
-          new Request(`${publicUrl}${path}`, {
+          // As behind a proxy: what arrives is plain http.
+          new Request(`${publicUrl.replace("https:", "http:")}${path}`, {
             method,
             headers: {
               ...(as ? { authorization: `Bearer ${keys[as]}` } : {}),
@@ -132,5 +149,5 @@ export async function answered(response: Promise<Response>): Promise<Called> {
   const { status, headers } = await response;
   const text = await (await response).text();
   const isJson = /json/.test(headers.get("content-type") ?? "");
-  return { status, headers, text, json: isJson ? JSON.parse(text) : undefined };
+  return { status, headers, text, json: isJson && text !== "" ? JSON.parse(text) : undefined };
 }

@@ -32,6 +32,7 @@ export type NodeOptions = {
   timeoutMs?: number;
   maxBytes?: number;
   log?: Log;
+  rollups?: Rollups;
   outbound?: Outbound;
   random?: () => number;
   at?: (point: KillPoint) => void;
@@ -42,7 +43,7 @@ export function startNode(place: { database: Database; target: ConnectionTarget 
   const log = options.log ?? silentLog;
   const clock = createClock();
   const nodeId = crypto.randomUUID();
-  const rollups = createRollups(nodeId);
+  const rollups = options.rollups ?? createRollups(nodeId);
   const outbound = options.outbound ?? loopback;
   const secrets = createSecrets(place.database, vault);
   const watching = createWatching({
@@ -116,7 +117,11 @@ export function startSource(answer: Source["answer"]): Source {
 }
 
 /** Looks again until it is so, and fails by itself when it never is. */
-export async function until<T>(what: string, look: () => Promise<T | null | false | undefined>, withinMs = 15_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | null | false | undefined>,
+  withinMs = 15_000,
+): Promise<T> {
   const giveUpAt = performance.now() + withinMs;
   for (;;) {
     const found = await look();

@@ -1,13 +1,16 @@
 import { z } from "zod";
 import { NoticePage } from "../../../views/notice.tsx";
-import { SetupDonePage, SetupPage } from "../../../views/setup.tsx";
+import { SetupPage } from "../../../views/setup.tsx";
+import type { Identity } from "../../identity/identity.ts";
 import { claimSetup, isSetupLinkGood } from "../../identity/setup.ts";
 import type { Database } from "../../platform/database.ts";
 import { AppError } from "../../platform/errors.ts";
 import { createRecorder } from "../api/recorder.ts";
 import { exampleId } from "../lists.ts";
 import { type Route, type RouteRequest, route } from "../route.ts";
-import { htmlAnswer, stylePath } from "./page.ts";
+import { faultsOf, htmlAnswer, seeOther, stylePath } from "./page.ts";
+import { startSession } from "./sign_in.ts";
+import { themeOf } from "./visitor.ts";
 
 /** Each try may cost a password hash, and nobody needs many. */
 const SETUP_LIMIT = { max: 30, perMs: 60_000 };
@@ -20,7 +23,7 @@ const setupBody = z.strictObject({
 type SetupBody = z.infer<typeof setupBody>;
 
 /** The first account, by the one-time link that the server prints: as a page, and for programs. */
-export function setupRoutes({ database, publicUrl }: { database: Database; publicUrl: string }): Route[] {
+export function setupRoutes({ database, identity }: { database: Database; identity: Identity }): Route[] {
   const record = createRecorder(database, "user");
 
   async function claim(request: RouteRequest<unknown, SetupBody>) {
@@ -41,14 +44,18 @@ export function setupRoutes({ database, publicUrl }: { database: Database; publi
       limit: SETUP_LIMIT,
       query: z.strictObject({ token: z.string().max(200).default("") }),
       answers: [],
-      async handle({ query: { token } }) {
+      async handle({ query: { token }, headers }) {
+        const theme = themeOf(headers);
         if (await isSetupLinkGood(database, token)) {
-          return htmlAnswer(200, SetupPage({ stylePath, token, email: "", faults: {} }));
+          return htmlAnswer(200, SetupPage({ style: stylePath, theme, token, email: "", faults: {} }));
         }
         const title = "This link is not good any more";
         const text =
           "It works once, and only until the first account exists. The newest link is in the server's output; restart the server to get another one.";
-        return htmlAnswer(403, NoticePage({ stylePath, title, text }));
+        return htmlAnswer(
+          403,
+          NoticePage({ style: stylePath, theme, title, text, back: { href: "/sign-in", text: "Sign in" } }),
+        );
       },
     }),
 
@@ -65,12 +72,13 @@ export function setupRoutes({ database, publicUrl }: { database: Database; publi
       answers: [],
       async handle(request) {
         try {
-          const { email } = await claim(request);
-          return htmlAnswer(200, SetupDonePage({ stylePath, email, publicUrl }));
+          const user = await claim(request);
+          return seeOther("/?notice=ready", { "set-cookie": await startSession(identity, user.id, request) });
         } catch (error) {
           if (!(error instanceof AppError) || error.code !== "invalid") throw error;
           const { token, email } = request.body;
-          return htmlAnswer(422, SetupPage({ stylePath, token, email, faults: faultsByField(error) }));
+          const shown = { style: stylePath, theme: themeOf(request.headers), token, email, faults: faultsOf(error) };
+          return htmlAnswer(422, SetupPage(shown));
         }
       },
     }),
@@ -106,11 +114,4 @@ export function setupRoutes({ database, publicUrl }: { database: Database; publi
       handle: async (request) => ({ status: 201, body: await claim(request) }),
     }),
   ];
-}
-
-function faultsByField({ faults, message }: AppError): { email?: string; password?: string; form?: string } {
-  const of = (pointer: string) => faults.find((fault) => fault.pointer === pointer)?.message;
-  const [email, password] = [of("/email"), of("/password")];
-  if (email === undefined && password === undefined) return { form: message };
-  return { ...(email ? { email } : {}), ...(password ? { password } : {}) };
 }

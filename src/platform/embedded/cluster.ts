@@ -108,7 +108,9 @@ export async function createCluster(
     mkdirSync(dirname(draft), { recursive: true, mode: 0o755 });
     mkdirSync(draft, { mode: 0o700 });
     if (account) chownSync(draft, account.uid, account.gid);
-    await initialise(draft, account, binaries);
+    const template = findTemplate(systemDir, binaries);
+    if (template === null) await initialise(draft, account, binaries);
+    else await copyTemplate(template, draft, account);
     renameSync(draft, cluster);
     if (cluster !== place) {
       rmSync(place, { recursive: true, force: true }); // an empty folder at most
@@ -130,6 +132,28 @@ async function initialise(folder: string, account: Account | null, { initdb, pos
   await runAs(account, [initdb, "-D", folder, ...access, ...locale, "--data-checksums", ...settings]);
   // Without a server, so that a cluster with its name always has its database.
   await runAs(account, [postgres, "--single", "-D", folder, "postgres"], `create database ${OWNER}\n`);
+}
+
+/**
+ * A cluster made beforehand, as the container image has one in `systemDir`: initdb refuses a uid without an entry in
+ * /etc/passwd, and a container may run under any.
+ */
+function findTemplate(systemDir: string, { major }: Binaries): string | null {
+  const template = join(systemDir, "template");
+  const versionFile = join(template, "PG_VERSION");
+  return existsSync(versionFile) && readFileSync(versionFile, "utf8").trim() === major ? template : null;
+}
+
+/** Everybody may read the template, and nobody but Postgres its copy, which lies on the disk before it gets its name. */
+async function copyTemplate(template: string, draft: string, account: Account | null): Promise<void> {
+  await runAs(account, [
+    "/bin/sh",
+    "-c",
+    'cp -R "$1/." "$2" && chmod -R u=rwX,go= "$2" && sync',
+    "sh",
+    template,
+    draft,
+  ]);
 }
 
 async function runAs(account: Account | null, command: string[], input = ""): Promise<void> {

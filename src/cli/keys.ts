@@ -1,0 +1,35 @@
+import { createApiKeys } from "../identity/api_keys.ts";
+import { audit } from "../identity/audit.ts";
+import type { Role } from "../identity/principal.ts";
+import { parseDuration } from "../platform/durations.ts";
+import { answer } from "./answer.ts";
+import { usage } from "./failure.ts";
+import { withDatabase } from "./opened.ts";
+
+/** Makes an API key and prints it this once. */
+export async function createKey(
+  name: string,
+  options: { role: Role; expiresIn?: string; json?: boolean },
+): Promise<void> {
+  const expiresAt = options.expiresIn === undefined ? null : expiry(options.expiresIn, Date.now());
+  await withDatabase(
+    async ({ database }) => {
+      const body = { name, role: options.role, expires_at: expiresAt, rate_limit: null };
+      const made = await createApiKeys(database).create("cli", body);
+      await audit(database.sql, {
+        actor: "cli",
+        action: "create",
+        resource: { kind: "api_key", id: made.id },
+        detail: { name: made.name, role: made.role },
+      });
+      answer(options.json, made, made.key);
+    },
+    { create: true },
+  );
+}
+
+function expiry(text: string, now: number): string {
+  const ms = parseDuration(text);
+  if (ms === null || ms === 0) throw usage(`--expires-in ${text}: write a duration such as 90d.`);
+  return new Date(now + ms).toISOString();
+}

@@ -1,0 +1,168 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { VERSION } from "../platform/version.ts";
+
+const ROLES = ["viewer", "editor", "admin"];
+const JSON_OPTION = ["--json", "print JSON, for programs"] as const;
+
+/**
+ * The words of the command line. What a command does stands in a file of its own, loaded when it is called, so that
+ * `healthcheck` and `--help` do not wait for the whole server to load.
+ */
+export function createProgram(): Command {
+  const program = new Command("deltahook")
+    .description("Turns any REST API into a webhook provider, and delivers webhooks dependably.")
+    .version(VERSION, "--version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .exitOverride()
+    .showHelpAfterError("`deltahook --help` lists all commands and options.")
+    .configureOutput({ getOutHelpWidth: () => 100, getErrHelpWidth: () => 100 });
+
+  program.commandsGroup("Run:");
+  addServe(program);
+  addMigrate(program);
+  addHealthcheck(program);
+  addConfig(program);
+  program.commandsGroup("Work:");
+  addSend(program);
+  addUsers(program);
+  addKeys(program);
+  addVault(program);
+  program.addHelpCommand(
+    new Command("help").argument("[command]").description("show the help of a command").helpOption(false),
+  );
+  return program.addHelpText(
+    "after",
+    `
+Settings are environment variables, also read from a file .env; \`deltahook config\` shows them.
+Commands that need the database use DATABASE_URL, or else the one in DATA_DIR (./data), whether a
+server is running on it or not.
+
+Exit codes: 0 done, 1 failed, 2 wrong command line.`,
+  );
+}
+
+function addServe(program: Command): void {
+  program
+    .command("serve")
+    .description("run the server until it is told to stop (SIGTERM or Ctrl-C)")
+    .action(async () => (await import("./serve.ts")).serve());
+}
+
+function addMigrate(program: Command): void {
+  program
+    .command("migrate")
+    .description("bring the database to this version; `serve` does so by itself")
+    .option(...JSON_OPTION)
+    .action(async (options) => (await import("./migrate.ts")).migrateDatabase(options));
+}
+
+function addHealthcheck(program: Command): void {
+  program
+    .command("healthcheck")
+    .description("ask the server on this machine (HOST, PORT) whether it is ready")
+    .option(...JSON_OPTION)
+    .action(async (options) => (await import("./healthcheck.ts")).healthcheck(options));
+}
+
+function addConfig(program: Command): void {
+  program
+    .command("config")
+    .description("show every setting, where its value comes from, and no secret")
+    .option(...JSON_OPTION)
+    .action(async (options) => (await import("./settings.ts")).showSettings(options));
+}
+
+function addSend(program: Command): void {
+  program
+    .command("send")
+    .description("state an event: to its subscribers, or with --url to one address")
+    .argument("<type>", "the event's type, such as order.paid")
+    .argument("[data]", "its data as JSON; `-` reads it from stdin", "null")
+    .option("--url <address>", "send to this address alone; the data is the whole body")
+    .option("--header <name:value>", "with --url: a header (may be given again)", collect)
+    .option("--retry <delays>", "with --url: when to try again, such as 5s,5m,1h")
+    .option("--idempotency-key <key>", "the same key within 24 hours sends nothing twice")
+    .option("--wait [duration]", "wait until it has arrived, or ended as a dead letter", parseWait)
+    .addOption(new Option("--server <address>", "send through this server instead of the database").env("HOOKSHOT_URL"))
+    .addOption(new Option("--api-key <key>", "with --server: a key that may send").env("HOOKSHOT_API_KEY"))
+    .option(...JSON_OPTION)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ deltahook send order.paid '{"order": 42, "total": 12.50}'
+  $ deltahook send order.paid '{"order": 42}' --url https://example.com/webhook --wait`,
+    )
+    .action(async (type, data, options) => (await import("./send.ts")).send(type, data, options));
+}
+
+function addUsers(program: Command): void {
+  const users = program
+    .command("users")
+    .description("people who may sign in: add, reset-password, list")
+    .helpCommand(false);
+  users
+    .command("add")
+    .description("add a person")
+    .argument("<email>", "address to sign in with")
+    .addOption(new Option("--role <role>", "what they may do").choices(ROLES).default("viewer"))
+    .option("--name <name>", "how they are called", "")
+    .option("--password-stdin", "read the password from stdin instead of asking")
+    .option("--generate-password", "make a password and print it once")
+    .option(...JSON_OPTION)
+    .action(async (email, options) => (await import("./users.ts")).addUser(email, options));
+  users
+    .command("reset-password")
+    .description("set a person's password, let them in again and end their sessions")
+    .argument("<email>", "address of the person")
+    .option("--password-stdin", "read the password from stdin instead of asking")
+    .option("--generate-password", "make a password and print it once")
+    .option(...JSON_OPTION)
+    .action(async (email, options) => (await import("./users.ts")).resetPassword(email, options));
+  users
+    .command("list")
+    .description("list all people")
+    .option(...JSON_OPTION)
+    .action(async (options) => (await import("./users.ts")).listUsers(options));
+}
+
+function addKeys(program: Command): void {
+  program
+    .command("keys")
+    .description("API keys of programs: create")
+    .helpCommand(false)
+    .command("create")
+    .description("make an API key; it is printed this once")
+    .argument("<name>", "what it is for")
+    .addOption(new Option("--role <role>", "what it may do").choices(ROLES).default("editor"))
+    .option("--expires-in <duration>", "until when it is good, such as 90d")
+    .option(...JSON_OPTION)
+    .action(async (name, options) => (await import("./keys.ts")).createKey(name, options));
+}
+
+function addVault(program: Command): void {
+  program
+    .command("vault")
+    .description("stored credentials: rotate")
+    .helpCommand(false)
+    .command("rotate")
+    .description("bring all stored credentials under the current MASTER_KEY")
+    .option(...JSON_OPTION)
+    .addHelpText(
+      "after",
+      `
+First start every node with the new key in MASTER_KEY and the old one in MASTER_KEY_PREVIOUS, then run
+this, then take MASTER_KEY_PREVIOUS away. It may be interrupted and run again at any time.`,
+    )
+    .action(async (options) => (await import("./vault.ts")).rotate(options));
+}
+
+function collect(value: string, earlier: string[] = []): string[] {
+  if (!/^[^:\s]+:/.test(value)) throw new InvalidArgumentError("Write it as name:value.");
+  return [...earlier, value];
+}
+
+function parseWait(value: string): string {
+  if (/^\d+(\.\d+)?(ms|s|m|h|d)?$/.test(value)) return value;
+  throw new InvalidArgumentError("Write a duration such as 30s or 5m.");
+}

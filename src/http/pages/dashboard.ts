@@ -1,0 +1,50 @@
+import type { CheckUrl } from "../../delivering/input.ts";
+import type { Resources } from "../../delivering/resources.ts";
+import type { Identity } from "../../identity/identity.ts";
+import type { Config } from "../../platform/config.ts";
+import type { Database } from "../../platform/database.ts";
+import type { Secrets } from "../../vault/secrets.ts";
+import type { Watching } from "../../watching/watching.ts";
+import type { Route } from "../route.ts";
+import { apiKeyPages } from "./api_keys.ts";
+import { deadLetterPages } from "./dead_letters.ts";
+import { deliveryPages } from "./deliveries.ts";
+import { endpointPages } from "./endpoints.ts";
+import { liveRoutes } from "./live.ts";
+import { newWatchPages } from "./new_watch.ts";
+import { operationPages } from "./operations.ts";
+import { overviewRoutes } from "./overview.ts";
+import { peoplePages } from "./people.ts";
+import { recordPages } from "./records.ts";
+import { secretPages } from "./secrets.ts";
+import { signInRoutes } from "./sign_in.ts";
+import { watchPages } from "./watches.ts";
+
+export type DashboardDeps = {
+  database: Database;
+  identity: Identity;
+  resources: Resources;
+  watching: Pick<Watching, "watches" | "runs" | "preview">;
+  secrets: Secrets;
+  config: Config;
+  checkUrl: CheckUrl;
+};
+
+/** All pages for people. */
+export function dashboardRoutes(deps: DashboardDeps): Route[] {
+  return [
+    ...signInRoutes(deps),
+    ...overviewRoutes(deps),
+    ...liveRoutes(deps),
+    ...newWatchPages(deps),
+    ...watchPages(deps),
+    ...endpointPages(deps),
+    ...deliveryPages(deps),
+    ...deadLetterPages(deps),
+    ...operationPages(deps),
+    ...secretPages(deps),
+    ...apiKeyPages({ database: deps.database, apiKeys: deps.identity.apiKeys }),
+    ...peoplePages({ database: deps.database, users: deps.identity.users }),
+    ...recordPages(deps),
+  ];
+}

@@ -1,0 +1,107 @@
+import { z } from "zod";
+import { DeliveriesPage, DeliveryPage } from "../../../views/deliveries.tsx";
+import { EventPage, EventsPage } from "../../../views/events.tsx";
+import type { Resources } from "../../delivering/resources.ts";
+import type { Database } from "../../platform/database.ts";
+import { parseId, publicId } from "../../platform/ids.ts";
+import { idFilter } from "../api/filters.ts";
+import { createRecorder } from "../api/recorder.ts";
+import type { Route } from "../route.ts";
+import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
+import { withNotice } from "./notices.ts";
+import { action, page } from "./page.ts";
+
+/** Events and the deliveries that they are owed as. */
+export function deliveryPages({ database, resources }: { database: Database; resources: Resources }): Route[] {
+  const { events, deliveries } = resources;
+  const recordEvent = createRecorder(database, "event");
+  const record = createRecorder(database, "delivery");
+
+  return [
+    page({
+      path: "/events",
+      access: "viewer",
+      query: { before: beforeQuery("event"), type: z.string().max(200).optional(), watch: idFilter("watch") },
+      async show({ query: { before, type, watch } }, frame) {
+        const { data, next } = await events.list({ type, watch, cursor: before, limit: PAGE_ROWS });
+        const query = { ...(type ? { type } : {}), ...(watch ? { watch: publicId("watch", watch) } : {}) };
+        return EventsPage({ frame, events: data, query, pager: pagerOf("/events", query, { before, next }) });
+      },
+    }),
+
+    page({
+      path: "/events/:id",
+      access: "viewer",
+      async show({ id }, frame) {
+        const { event, data } = await events.get(id);
+        const uuid = parseId("event", id) ?? undefined;
+        const owed = await deliveries.list({ event: uuid, cursor: null, limit: PAGE_ROWS });
+        return EventPage({ frame, event, data, deliveries: owed.data });
+      },
+    }),
+
+    action({
+      path: "/events/:id/replay",
+      access: "editor",
+      async perform(request) {
+        const { deliveries: made } = await events.replay(request.id, []);
+        await recordEvent(request, "replay", request.id, { deliveries: made });
+        return withNotice(`/events/${request.id}`, "replayed");
+      },
+    }),
+
+    page({
+      path: "/deliveries",
+      access: "viewer",
+      query: {
+        before: beforeQuery("delivery"),
+        status: z.enum(["pending", "delivered", "dead", "cancelled"]).optional(),
+        endpoint: idFilter("endpoint"),
+        event: idFilter("event"),
+        watch: idFilter("watch"),
+      },
+      async show({ query: { before, ...filter } }, frame) {
+        const { data, next } = await deliveries.list({ ...filter, cursor: before, limit: PAGE_ROWS });
+        const { status, endpoint, event, watch } = filter;
+        const query = {
+          ...(status ? { status } : {}),
+          ...(endpoint ? { endpoint: publicId("endpoint", endpoint) } : {}),
+          ...(event ? { event: publicId("event", event) } : {}),
+          ...(watch ? { watch: publicId("watch", watch) } : {}),
+        };
+        return DeliveriesPage({
+          frame,
+          deliveries: data,
+          query,
+          pager: pagerOf("/deliveries", query, { before, next }),
+        });
+      },
+    }),
+
+    page({
+      path: "/deliveries/:id",
+      access: "viewer",
+      show: async ({ id }, frame) => DeliveryPage({ frame, delivery: await deliveries.get(id) }),
+    }),
+
+    action({
+      path: "/deliveries/:id/retry",
+      access: "editor",
+      async perform(request) {
+        const { id } = await deliveries.retry(request.id);
+        await record(request, "retry", request.id, { delivery: id });
+        return withNotice(`/deliveries/${id}`, "retried");
+      },
+    }),
+
+    action({
+      path: "/deliveries/:id/cancel",
+      access: "editor",
+      async perform(request) {
+        await deliveries.cancel(request.id);
+        await record(request, "cancel", request.id);
+        return withNotice(`/deliveries/${request.id}`, "cancelled");
+      },
+    }),
+  ];
+}

@@ -1,0 +1,211 @@
+import { z } from "zod";
+import { EndpointFormPage } from "../../../views/endpoint_form.tsx";
+import { EndpointPage, EndpointsPage } from "../../../views/endpoints.tsx";
+import type { Frame } from "../../../views/layout.tsx";
+import { SurePage } from "../../../views/sure.tsx";
+import { endpointInput } from "../../delivering/endpoint_input.ts";
+import type { ShownEndpoint } from "../../delivering/endpoints.ts";
+import type { CheckUrl } from "../../delivering/input.ts";
+import type { Resources } from "../../delivering/resources.ts";
+import type { Database } from "../../platform/database.ts";
+import { parseDuration } from "../../platform/durations.ts";
+import { invalid } from "../../platform/errors.ts";
+import { parseId } from "../../platform/ids.ts";
+import type { Secrets } from "../../vault/secrets.ts";
+import { createRecorder } from "../api/recorder.ts";
+import type { Route } from "../route.ts";
+import { validate } from "../validation.ts";
+import { bodyOf, formAsTyped, formOf, patchOf } from "./endpoint_form.ts";
+import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
+import { withNotice } from "./notices.ts";
+import { action, faultsOf, htmlAnswer, nameOf, page } from "./page.ts";
+
+const STATUSES = ["dead", "cancelled", "delivered"] as const;
+const KEEP_OLD_SECRET_MS = 86_400_000;
+
+/** Where events go: list, detail, form, and everything that can be done with one. */
+export function endpointPages(deps: {
+  database: Database;
+  resources: Resources;
+  secrets: Pick<Secrets, "list">;
+  checkUrl: CheckUrl;
+}): Route[] {
+  const { endpoints, deliveries, operations, ping } = deps.resources;
+  const record = createRecorder(deps.database, "endpoint");
+  const input = endpointInput(deps.checkUrl);
+
+  async function showOne(frame: Frame, id: string, withSecret: boolean) {
+    const endpoint = await endpoints.get(id);
+    const uuid = parseId("endpoint", id) ?? undefined;
+    const [{ data }, secret] = await Promise.all([
+      deliveries.list({ endpoint: uuid, cursor: null, limit: 10 }),
+      withSecret ? endpoints.secret(id) : null,
+    ]);
+    return EndpointPage({ frame, endpoint, deliveries: data, secret });
+  }
+
+  async function showForm(
+    frame: Frame,
+    endpoint: ShownEndpoint | null,
+    typed: { fields: Record<string, string>; error: unknown } | null,
+  ) {
+    const { data: secrets } = await deps.secrets.list({ limit: 200 });
+    const form = typed ? formAsTyped(typed.fields) : formOf(endpoint);
+    return EndpointFormPage({ frame, endpoint, form, secrets, faults: typed ? faultsOf(typed.error) : {} });
+  }
+
+  return [
+    page({
+      path: "/endpoints",
+      access: "viewer",
+      query: { before: beforeQuery("endpoint"), kind: z.enum(["subscribed", "direct"]).default("subscribed") },
+      async show({ query: { before, kind } }, frame) {
+        const { data, next } = await endpoints.list({ kind, cursor: before, limit: PAGE_ROWS });
+        const pager = pagerOf("/endpoints", { kind }, { before, next });
+        return EndpointsPage({ frame, endpoints: data, pager, kind });
+      },
+    }),
+
+    page({ path: "/endpoints/new", access: "editor", show: (_request, frame) => showForm(frame, null, null) }),
+
+    action({
+      path: "/endpoints",
+      access: "editor",
+      async perform(request, frame) {
+        try {
+          const endpoint = await endpoints.create(validate(input, bodyOf(request.body), "form"));
+          await record(request, "create", endpoint.id, { name: endpoint.name, url: endpoint.url });
+          return withNotice(`/endpoints/${endpoint.id}`, "created");
+        } catch (error) {
+          return htmlAnswer(422, await showForm(frame, null, { fields: request.body, error }));
+        }
+      },
+    }),
+
+    page({ path: "/endpoints/:id", access: "viewer", show: ({ id }, frame) => showOne(frame, id, false) }),
+
+    page({
+      path: "/endpoints/:id/edit",
+      access: "editor",
+      show: async ({ id }, frame) => showForm(frame, await endpoints.get(id), null),
+    }),
+
+    action({
+      path: "/endpoints/:id/edit",
+      access: "editor",
+      async perform(request, frame) {
+        const endpoint = await endpoints.get(request.id);
+        try {
+          const patch = patchOf(bodyOf(request.body), endpoint);
+          await endpoints.patch(request.id, patch, (merged) => validate(input, merged, "form"));
+          await record(request, "update", request.id, { changed: Object.keys(patch) });
+          return withNotice(`/endpoints/${request.id}`, "saved");
+        } catch (error) {
+          return htmlAnswer(422, await showForm(frame, endpoint, { fields: request.body, error }));
+        }
+      },
+    }),
+
+    action({
+      path: "/endpoints/:id/test",
+      access: "editor",
+      async perform(request) {
+        const { delivery_id } = await ping(request.id);
+        await record(request, "test", request.id);
+        return `/deliveries/${delivery_id}`;
+      },
+    }),
+
+    action({
+      path: "/endpoints/:id/pause",
+      access: "editor",
+      async perform(request) {
+        await endpoints.pause(request.id);
+        await record(request, "pause", request.id);
+        return withNotice(`/endpoints/${request.id}`, "paused");
+      },
+    }),
+
+    action({
+      path: "/endpoints/:id/resume",
+      access: "editor",
+      async perform(request) {
+        await endpoints.resume(request.id);
+        await record(request, "resume", request.id);
+        return withNotice(`/endpoints/${request.id}`, "resumed");
+      },
+    }),
+
+    // A form, and not a link: a secret is read on purpose, and leaves a line in the audit log.
+    action({
+      path: "/endpoints/:id/secret",
+      access: "editor",
+      async perform(request, frame) {
+        const shown = await showOne(frame, request.id, true);
+        await record(request, "read_secret", request.id);
+        return htmlAnswer(200, shown);
+      },
+    }),
+
+    action({
+      path: "/endpoints/:id/rotate",
+      access: "editor",
+      async perform(request) {
+        await endpoints.rotateSecret(request.id, KEEP_OLD_SECRET_MS);
+        await record(request, "rotate_secret", request.id);
+        return withNotice(`/endpoints/${request.id}`, "rotated");
+      },
+    }),
+
+    action({
+      path: "/endpoints/:id/delete",
+      access: "editor",
+      async perform(request) {
+        await endpoints.remove(request.id);
+        await record(request, "delete", request.id);
+        return withNotice("/endpoints", "deleted");
+      },
+    }),
+
+    page({
+      path: "/endpoints/:id/recover",
+      access: "editor",
+      query: { since: z.enum(["1h", "24h", "7d", "30d"]), status: z.enum([...STATUSES, "all"]) },
+      async show({ id, query, principal }, frame) {
+        const endpoint = await endpoints.get(id);
+        const since = new Date(frame.now - (parseDuration(query.since) ?? 0));
+        const asked = { since, statuses: statusesOf(query.status), dryRun: true };
+        const counted = await operations.recover(id, asked, nameOf(principal));
+        return SurePage({
+          frame,
+          title: `Recover ${endpoint.name}`,
+          section: "/endpoints",
+          back: { href: `/endpoints/${id}`, text: endpoint.name },
+          total: counted.total ?? 0,
+          what: "of that time would be sent again.",
+          to: `/endpoints/${id}/recover`,
+          fields: { since: since.toISOString(), status: query.status },
+        });
+      },
+    }),
+
+    action({
+      path: "/endpoints/:id/recover",
+      access: "editor",
+      async perform(request) {
+        const since = new Date(request.body.since ?? "");
+        if (Number.isNaN(since.getTime())) throw invalid("/since", "Go back and choose a time.");
+        const asked = { since, statuses: statusesOf(request.body.status), dryRun: false };
+        const started = await operations.recover(request.id, asked, nameOf(request.principal));
+        if ("dry_run" in started) return `/endpoints/${request.id}`;
+        await record(request, "recover", request.id, { operation: started.id });
+        return `/operations/${started.id}`;
+      },
+    }),
+  ];
+}
+
+function statusesOf(chosen: string | undefined): ("dead" | "cancelled" | "delivered")[] {
+  const known = STATUSES.filter((status) => chosen === "all" || status === chosen);
+  return known.length === 0 ? ["dead"] : known;
+}

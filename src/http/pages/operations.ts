@@ -1,0 +1,48 @@
+import { OperationPage, OperationsPage, Progress } from "../../../views/operations.tsx";
+import type { Resources } from "../../delivering/resources.ts";
+import type { Database } from "../../platform/database.ts";
+import { createRecorder } from "../api/recorder.ts";
+import type { Route } from "../route.ts";
+import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
+import { withNotice } from "./notices.ts";
+import { action, fragment, page } from "./page.ts";
+
+/** Long work that a person started, and how far it is. */
+export function operationPages({ database, resources }: { database: Database; resources: Resources }): Route[] {
+  const { operations } = resources;
+  const record = createRecorder(database, "operation");
+
+  return [
+    page({
+      path: "/operations",
+      access: "viewer",
+      query: { before: beforeQuery("operation") },
+      async show({ query: { before } }, frame) {
+        const { data, next } = await operations.list({ cursor: before, limit: PAGE_ROWS });
+        return OperationsPage({ frame, operations: data, pager: pagerOf("/operations", {}, { before, next }) });
+      },
+    }),
+
+    page({
+      path: "/operations/:id",
+      access: "viewer",
+      show: async ({ id }, frame) => OperationPage({ frame, operation: await operations.get(id) }),
+    }),
+
+    page({
+      path: "/operations/:id/progress",
+      access: "viewer",
+      show: async ({ id }, frame) => fragment(Progress({ frame, operation: await operations.get(id) })),
+    }),
+
+    action({
+      path: "/operations/:id/cancel",
+      access: "editor",
+      async perform(request) {
+        await operations.cancel(request.id);
+        await record(request, "cancel", request.id);
+        return withNotice(`/operations/${request.id}`, "cancelled");
+      },
+    }),
+  ];
+}

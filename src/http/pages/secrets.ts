@@ -1,0 +1,110 @@
+import { SecretFormPage, SecretsPage } from "../../../views/secrets.tsx";
+import type { Database } from "../../platform/database.ts";
+import { publicId } from "../../platform/ids.ts";
+import { secretBody, secretPatch } from "../../vault/secret_shapes.ts";
+import type { Secrets } from "../../vault/secrets.ts";
+import { createRecorder } from "../api/recorder.ts";
+import type { Route } from "../route.ts";
+import { validate } from "../validation.ts";
+import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
+import { withNotice } from "./notices.ts";
+import { action, faultsOf, htmlAnswer, page } from "./page.ts";
+
+/** Credentials: what goes in never comes out. */
+export function secretPages({ database, secrets }: { database: Database; secrets: Secrets }): Route[] {
+  const record = createRecorder(database, "secret");
+
+  return [
+    page({
+      path: "/secrets",
+      access: "viewer",
+      query: { before: beforeQuery("secret") },
+      async show({ query: { before } }, frame) {
+        const cursor = before === null ? undefined : publicId("secret", before);
+        const { data, next } = await secrets.list({ limit: PAGE_ROWS, cursor });
+        return SecretsPage({ frame, secrets: data, pager: pagerOf("/secrets", {}, { before, next }) });
+      },
+    }),
+
+    page({
+      path: "/secrets/new",
+      access: "editor",
+      show: (_request, frame) =>
+        SecretFormPage({ frame, secret: null, form: { name: "", kind: "bearer" }, faults: {} }),
+    }),
+
+    action({
+      path: "/secrets",
+      access: "editor",
+      async perform(request, frame) {
+        const { name = "", kind = "bearer" } = request.body;
+        try {
+          const value = typedValue(kind, request.body, "");
+          const secret = await secrets.create(validate(secretBody, { name, kind, value }, "form"));
+          await record(request, "create", secret.id, { name: secret.name, kind: secret.kind });
+          return withNotice(`/secrets/${secret.id}`, "created");
+        } catch (error) {
+          const shown = { frame, secret: null, form: { name, kind }, faults: faultsOf(error) };
+          return htmlAnswer(422, SecretFormPage(shown));
+        }
+      },
+    }),
+
+    page({
+      path: "/secrets/:id",
+      access: "viewer",
+      async show({ id }, frame) {
+        const secret = await secrets.get(id);
+        return SecretFormPage({ frame, secret, form: secret, faults: {} });
+      },
+    }),
+
+    action({
+      path: "/secrets/:id",
+      access: "editor",
+      async perform(request, frame) {
+        const secret = await secrets.get(request.id);
+        const { name = secret.name } = request.body;
+        try {
+          const value = typedValue(secret.kind, request.body, undefined);
+          const patch = validate(secretPatch, { name, ...(value === undefined ? {} : { value }) }, "form");
+          await secrets.patch(request.id, patch);
+          await record(request, "update", request.id, { changed: Object.keys(patch) });
+          return withNotice(`/secrets/${request.id}`, "saved");
+        } catch (error) {
+          const form = { name, kind: secret.kind };
+          return htmlAnswer(422, SecretFormPage({ frame, secret, form, faults: faultsOf(error) }));
+        }
+      },
+    }),
+
+    action({
+      path: "/secrets/:id/delete",
+      access: "editor",
+      async perform(request) {
+        await secrets.delete(request.id);
+        await record(request, "delete", request.id);
+        return withNotice("/secrets", "deleted");
+      },
+    }),
+  ];
+}
+
+/** The value of a kind from its fields. Empty ones are left out, so that a change touches only what was typed. */
+function typedValue(kind: string, fields: Record<string, string>, nothing: "" | undefined): unknown {
+  if (kind === "bearer") return fields.token || nothing;
+  const names = {
+    basic: { username: "username", password: "password" },
+    header: { name: "header_name", value: "header_value" },
+    query: { name: "query_name", value: "query_value" },
+    oauth2_client_credentials: {
+      token_url: "token_url",
+      client_id: "client_id",
+      client_secret: "client_secret",
+      scope: "scope",
+    },
+  }[kind];
+  const given = Object.entries(names ?? {}).flatMap(([name, field]) => (fields[field] ? [[name, fields[field]]] : []));
+  if (given.length === 0 && nothing === undefined) return undefined;
+  return Object.fromEntries(given);
+}

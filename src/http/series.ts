@@ -1,0 +1,91 @@
+import type { Sql } from "../platform/database.ts";
+import { percentileMs } from "../platform/rollups.ts";
+
+/** How far back a plot looks, how wide its steps are, and every how many minutes its percentiles are sampled. */
+export const WINDOWS = {
+  "1h": { ms: 3_600_000, stepMs: 60_000, sampleMinutes: 1 },
+  "24h": { ms: 86_400_000, stepMs: 900_000, sampleMinutes: 1 },
+  "7d": { ms: 7 * 86_400_000, stepMs: 7_200_000, sampleMinutes: 8 },
+  "30d": { ms: 30 * 86_400_000, stepMs: 28_800_000, sampleMinutes: 32 },
+} as const;
+export type Window = keyof typeof WINDOWS;
+
+/** One value per step, the oldest first; `at` are seconds since 1970. Rates are per minute, percentiles milliseconds. */
+export type Series = {
+  at: number[];
+  delivered: number[];
+  failed: number[];
+  polls: number[];
+  failedPolls: number[];
+  latencyP50: (number | null)[];
+  latencyP95: (number | null)[];
+  lagP50: (number | null)[];
+  lagP95: (number | null)[];
+};
+
+const POLLS = ["polls_unchanged", "polls_changed", "polls_failed", "polls_held"];
+
+/** What all nodes counted, step by step. Over days the percentiles come from a sample of the minutes. */
+export async function readSeries(sql: Sql, window: Window, now: Date): Promise<Series> {
+  const { ms, stepMs, sampleMinutes } = WINDOWS[window];
+  const last = Math.floor(now.getTime() / stepMs) * stepMs;
+  const first = last - ms + stepMs;
+  const steps = Array.from({ length: ms / stepMs }, (_, step) => first + step * stepMs);
+  const [counts, buckets] = await Promise.all([
+    countsOf(sql, first, stepMs),
+    bucketsOf(sql, first, stepMs, sampleMinutes),
+  ]);
+  const rate = (at: number, ...metrics: string[]) => {
+    const sum = metrics.reduce((all, metric) => all + (counts.get(`${at} ${metric}`) ?? 0), 0);
+    const minutes = Math.max(1, Math.min(stepMs, now.getTime() - at) / 60_000);
+    return Number((sum / minutes).toPrecision(4));
+  };
+  const percentile = (at: number, metric: string, share: number) => {
+    const ms = percentileMs(buckets.get(`${at} ${metric}`) ?? [], share);
+    return ms === null ? null : Number(ms.toPrecision(3));
+  };
+  return {
+    at: steps.map((at) => at / 1_000),
+    delivered: steps.map((at) => rate(at, "deliveries_delivered")),
+    failed: steps.map((at) => rate(at, "deliveries_failed")),
+    polls: steps.map((at) => rate(at, ...POLLS)),
+    failedPolls: steps.map((at) => rate(at, "polls_failed")),
+    latencyP50: steps.map((at) => percentile(at, "delivery_latency_ms", 0.5)),
+    latencyP95: steps.map((at) => percentile(at, "delivery_latency_ms", 0.95)),
+    lagP50: steps.map((at) => percentile(at, "poll_lag_ms", 0.5)),
+    lagP95: steps.map((at) => percentile(at, "poll_lag_ms", 0.95)),
+  };
+}
+
+async function countsOf(sql: Sql, first: number, stepMs: number): Promise<Map<string, number>> {
+  const rows = await sql<{ at: number; metric: string; count: number }[]>`
+    select (floor(extract(epoch from minute) * 1000 / ${stepMs}::float8) * ${stepMs}::float8)::float8 as at, metric,
+      sum(count)::bigint as count
+    from deltahook.rollups
+    where minute >= ${new Date(first)} and buckets is null
+    group by 1, 2`;
+  return new Map(rows.map(({ at, metric, count }) => [`${at} ${metric}`, count]));
+}
+
+async function bucketsOf(
+  sql: Sql,
+  first: number,
+  stepMs: number,
+  sampleMinutes: number,
+): Promise<Map<string, number[]>> {
+  const rows = await sql<{ at: number; metric: string; bucket: number; count: number }[]>`
+    select (floor(extract(epoch from minute) * 1000 / ${stepMs}::float8) * ${stepMs}::float8)::float8 as at, metric,
+      place::int - 1 as bucket, sum(n)::bigint as count
+    from deltahook.rollups, unnest(buckets) with ordinality as bucket (n, place)
+    where minute >= ${new Date(first)} and metric in ('delivery_latency_ms', 'poll_lag_ms') and n > 0
+      and (extract(epoch from minute) / 60)::bigint % ${sampleMinutes}::int = 0
+    group by 1, 2, 3`;
+  const found = new Map<string, number[]>();
+  for (const { at, metric, bucket, count } of rows) {
+    const key = `${at} ${metric}`;
+    const known = found.get(key) ?? [];
+    known[bucket] = count;
+    found.set(key, known);
+  }
+  return found;
+}

@@ -1,0 +1,12 @@
+import { measurePolls } from "/work/main/test/bench/polls.ts";
+import { bareLoop } from "/work/main/test/bench/loop.ts";
+const child = Bun.spawn([process.execPath, "/work/main/test/bench/receiver.ts"], { stdout: "pipe" });
+const reader = child.stdout.getReader();
+const { value } = await reader.read();
+const url = `http://127.0.0.1:${new TextDecoder().decode(value).trim()}`;
+const bare = await bareLoop({ url, method: "GET", inFlight: 64, seconds: 2 });
+const t0 = performance.now();
+const c0 = process.cpuUsage(); const r = await measurePolls({ url, watches: Number(process.argv[2] ?? 10000), rounds: Number(process.argv[3] ?? 3) });
+const c1 = process.cpuUsage(c0); console.log({ cpuMs: (c1.user + c1.system) / 1000, bare, ...r, ratio: r.perSecond / bare, totalMs: performance.now() - t0, rss: process.memoryUsage().rss / 1e6 });
+child.kill();
+process.exit(0);

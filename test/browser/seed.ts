@@ -1,0 +1,144 @@
+import { type Client, eventually, login } from "../support/server.ts";
+import type { Dashboard } from "./dashboard.ts";
+
+/** Ids of what there is to look at. */
+export type Seeded = {
+  healthy: string;
+  failing: string;
+  watch: string;
+  list: string;
+  secret: string;
+  event: string;
+  delivered: string;
+  dead: string;
+  operation: string;
+  person: string;
+};
+
+type Listed = { data: { id: string; status?: string }[] };
+
+/** A little of everything: endpoints that take and that fail, watches, a dead letter, an operation, people. */
+export async function seed({ server, source, receiver }: Dashboard): Promise<Seeded> {
+  const api = await login(server);
+  const make = async (path: string, body: unknown) => {
+    const { status, body: made } = await api.call<{ id: string }>("POST", path, body);
+    if (status >= 300) throw new Error(`${path}: ${status} ${JSON.stringify(made)}`);
+    return made.id;
+  };
+  const secret = await make("/v1/secrets", { name: "ERP token", kind: "bearer", value: "not-shown-anywhere" });
+  await make("/v1/api-keys", { name: "Billing service", role: "editor" });
+  const person = await make("/v1/users", {
+    email: "grace@example.com",
+    name: "Grace",
+    role: "viewer",
+    password: "correct horse battery staple",
+  });
+  const healthy = await make("/v1/endpoints", {
+    name: "Billing",
+    url: receiver.url,
+    event_types: ["order.*", "watch.changed"],
+    headers: { "x-team": "billing" },
+  });
+  const failing = await make("/v1/endpoints", {
+    name: "Warehouse of the southern region, second floor",
+    url: "http://127.0.0.1:9/hooks/warehouse",
+    event_types: ["order.shipped"],
+  });
+  const watch = await make("/v1/watches", {
+    name: "Order 42",
+    request: { url: source.url, headers: { accept: "application/json" } },
+    secret_id: secret,
+    schedule: { every: "1s" },
+    fields: { status: "$.order.status", total: "$.order.total" },
+    event_type: "order.changed",
+  });
+  const list = await make("/v1/watches", {
+    name: "All orders",
+    request: { url: `${source.url}?all=1` },
+    schedule: { cron: "*/5 * * * *" },
+    items: { path: "$.orders[*]", key: "$.id", fields: { status: "$.status" } },
+  });
+  const broken = await make("/v1/watches", {
+    name: "A host that does not answer",
+    request: { url: "http://127.0.0.1:9/nothing" },
+    schedule: { every: "1s" },
+    fields: { status: "$.status" },
+  });
+  for (let n = 0; n < 6; n++) {
+    await make("/v1/events", { type: "order.paid", data: { order: 40 + n, amount: 19.99, currency: "EUR" } });
+  }
+  await make("/v1/events", { type: "order.shipped", data: { order: 42, parcel: "00340434161094042557" } });
+  await make("/v1/events", { type: "order.shipped", data: { order: 43, parcel: "00340434161094042558" } });
+
+  await statusOf(api, `/v1/watches/${watch}/polls`, 1);
+  source.document = { order: { id: 42, status: "paid", total: 19.99 }, orders: [{ id: 1, status: "new" }] };
+  await statusOf(api, `/v1/events?type=order.changed`, 1);
+  await statusOf(api, `/v1/watches/${broken}/polls`, 2);
+  const deaths = await statusOf(api, `/v1/dead-letters?endpoint=${failing}`, 2);
+  const delivered = await statusOf(api, `/v1/deliveries?endpoint=${healthy}&status=delivered`, 6);
+  const operation = await make(`/v1/endpoints/${healthy}/recover`, {
+    since: new Date(0).toISOString(),
+    status: "delivered",
+  });
+  await api.call("POST", `/v1/endpoints/${failing}/pause`);
+  const events = await statusOf(api, "/v1/events?type=order.paid", 1);
+  return {
+    healthy,
+    failing,
+    watch,
+    list,
+    secret,
+    operation,
+    person,
+    event: events[0]?.id ?? "",
+    delivered: delivered[0]?.id ?? "",
+    dead: deaths[0]?.id ?? "",
+  };
+}
+
+/** A list, as soon as it has so many. */
+async function statusOf(api: Client, path: string, least: number): Promise<{ id: string }[]> {
+  const { body } = await eventually(
+    () => api.call<Listed>("GET", path),
+    ({ body }) => body.data.length >= least,
+  );
+  return body.data;
+}
+
+/** Every page that there is something to see on, by the name of its picture. */
+export function pagesOf(seeded: Seeded): Record<string, string> {
+  return {
+    overview: "/",
+    live: "/live",
+    watches: "/watches",
+    watch: `/watches/${seeded.watch}`,
+    "watch-edit": `/watches/${seeded.watch}/edit`,
+    "watch-new": "/watches/new",
+    endpoints: "/endpoints",
+    endpoint: `/endpoints/${seeded.healthy}`,
+    "endpoint-paused": `/endpoints/${seeded.failing}`,
+    "endpoint-edit": `/endpoints/${seeded.healthy}/edit`,
+    "endpoint-new": "/endpoints/new",
+    "endpoint-recover": `/endpoints/${seeded.failing}/recover?since=24h&status=dead`,
+    events: "/events",
+    event: `/events/${seeded.event}`,
+    deliveries: "/deliveries",
+    delivery: `/deliveries/${seeded.delivered}`,
+    "delivery-dead": `/deliveries/${seeded.dead}`,
+    "dead-letters": "/dead-letters",
+    "dead-letter": `/dead-letters/${seeded.dead}`,
+    operations: "/operations",
+    operation: `/operations/${seeded.operation}`,
+    secrets: "/secrets",
+    secret: `/secrets/${seeded.secret}`,
+    "secret-new": "/secrets/new",
+    "api-keys": "/api-keys",
+    people: "/people",
+    person: `/people/${seeded.person}`,
+    "person-new": "/people/new",
+    audit: "/audit",
+    settings: "/settings",
+    account: "/account",
+    missing: "/watches/watch_00000000000000000000000000000000",
+  };
+}

@@ -1,0 +1,128 @@
+import type { ShownOperation } from "../src/delivering/operations.ts";
+import { ConfirmPost } from "./form.tsx";
+import { type Frame, Layout, mayEdit } from "./layout.tsx";
+import { Code, count, Empty, Pager, Status, Time, type Tone } from "./pieces.tsx";
+
+const TONES: Record<ShownOperation["state"], Tone> = {
+  running: "info",
+  done: "good",
+  cancelled: "none",
+  failed: "bad",
+};
+const KINDS: Record<ShownOperation["kind"], string> = {
+  recover: "Recover an endpoint",
+  requeue: "Send dead letters again",
+};
+
+export function OperationsPage(props: {
+  frame: Frame;
+  operations: ShownOperation[];
+  pager: { older: string | null; newest: string | null };
+}) {
+  const { frame, operations, pager } = props;
+  return (
+    <Layout frame={frame} title="Operations" section="/operations">
+      {operations.length === 0 ? (
+        <Empty title="No operations yet">
+          <p>Sending many dead letters again, or recovering an endpoint after an outage, shows its progress here.</p>
+          <a class="button" href="/dead-letters">
+            To the dead letters
+          </a>
+        </Empty>
+      ) : (
+        <div class="table">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">State</th>
+                <th scope="col">What</th>
+                <th scope="col" class="number">
+                  Done
+                </th>
+                <th scope="col">By</th>
+                <th scope="col">Started</th>
+              </tr>
+            </thead>
+            <tbody>
+              {operations.map((operation) => (
+                <tr>
+                  <td>
+                    <Status tone={TONES[operation.state]} text={operation.state} />
+                  </td>
+                  <td>
+                    <a href={`/operations/${operation.id}`}>{KINDS[operation.kind]}</a>
+                  </td>
+                  <td class="number" data-label="Done">
+                    {count(operation.done)} of {count(operation.total ?? 0)}
+                  </td>
+                  <td data-label="By">{operation.created_by}</td>
+                  <td data-label="Started">
+                    <Time at={operation.created_at} now={frame.now} />
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      <Pager {...pager} />
+    </Layout>
+  );
+}
+
+export function OperationPage({ frame, operation }: { frame: Frame; operation: ShownOperation }) {
+  return (
+    <Layout
+      frame={frame}
+      title={KINDS[operation.kind]}
+      section="/operations"
+      crumb={{ href: "/operations", text: "Operations" }}
+    >
+      <Progress frame={frame} operation={operation} />
+      <section class="sheet">
+        <dl class="facts">
+          <dt>Started</dt>
+          <dd>
+            <Time at={operation.created_at} now={frame.now} /> by {operation.created_by || "the API"}
+          </dd>
+        </dl>
+        <Code text={JSON.stringify(operation.request, null, 2)} label="What was asked for" />
+      </section>
+    </Layout>
+  );
+}
+
+/** Asks for itself again while the operation runs. */
+export function Progress({ frame, operation }: { frame: Frame; operation: ShownOperation }) {
+  const { id, state, done, total, problem } = operation;
+  const path = `/operations/${id}`;
+  const again =
+    state === "running" ? { "hx-get": `${path}/progress`, "hx-trigger": "every 1s", "hx-swap": "outerHTML" } : {};
+  return (
+    <section class="sheet" id="progress" {...again}>
+      <div class="row spread">
+        <span class="row">
+          <Status tone={TONES[state]} text={state} />
+          <span>
+            {count(done)} of {count(total ?? 0)} owed again
+          </span>
+        </span>
+        {state === "running" && mayEdit(frame) ? (
+          <ConfirmPost
+            to={`${path}/cancel`}
+            text="Stop…"
+            ask="What is done stays done; the rest is left as it is."
+            sure="Stop the operation"
+            slight
+          />
+        ) : null}
+      </div>
+      <progress
+        max={Math.max(1, total ?? 0)}
+        value={state === "done" ? Math.max(1, total ?? 0) : done}
+        aria-label="Progress"
+      />
+      {problem ? <p class="fault">{problem}</p> : null}
+    </section>
+  );
+}
