@@ -4,9 +4,9 @@ ARG BUN_VERSION=1.4.4
 FROM docker.io/oven/bun:${BUN_VERSION}-slim AS build
 WORKDIR /app
 COPY package.json bun.lock bunfig.toml ./
-# The image has Bun already; source maps and static libraries are of no use at run time.
+# The image has Bun already; compiler (a peer of Elysia), source maps and static libraries are of no use at run time.
 RUN bun install --frozen-lockfile --production \
- && rm -rf node_modules/bun node_modules/@oven node_modules/.bin \
+ && rm -rf node_modules/bun node_modules/@oven node_modules/.bin node_modules/typescript node_modules/@typescript \
  && find node_modules \( -name '*.map' -o -path '*/native/lib/*.a' \) -delete
 COPY . .
 # An empty cluster, since initdb refuses the uids without an account that a container may run under (-u 12345).
@@ -28,8 +28,9 @@ COPY --from=build --chown=0:0 /tmp/seed/postgres /var/lib/deltahook/template
 RUN printf '#!/bin/sh\nexec bun --tsconfig-override=/app/tsconfig.json /app/src/cli/main.ts "$@"\n' > /usr/local/bin/deltahook \
  && chmod 755 /usr/local/bin/deltahook \
  && mkdir -p /data /plugins && chmod 1777 /data
-# Bun reads the number of requests at its start only, and could not write its cache on a read-only root.
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 DATA_DIR=/data PLUGINS_DIR=/plugins \
+# Bun reads the number of requests at its start only, could not write its cache on a read-only root, and knows no home
+# of a uid without an account.
+ENV NODE_ENV=production HOME=/tmp HOST=0.0.0.0 PORT=8080 DATA_DIR=/data PLUGINS_DIR=/plugins \
     BUN_CONFIG_MAX_HTTP_REQUESTS=16384 BUN_RUNTIME_TRANSPILER_CACHE_PATH=0
 VOLUME ["/data", "/plugins"]
 EXPOSE 8080

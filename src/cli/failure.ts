@@ -29,7 +29,7 @@ export function tell(error: unknown, json: boolean): void {
 function sentenceOf(error: unknown): string | null {
   if (error instanceof AppError || error instanceof CommanderError) return withFaults(error);
   if (isClientFailure(error)) return error.message;
-  if (isAway(error))
+  if (isAway(error) && isOfConnection(error))
     return `Postgres cannot be reached (${messageOf(error)}). Is it running, and is DATABASE_URL right?`;
   if (isRefusedByPostgres(error))
     return `Postgres refuses: ${error.message}. Check DATABASE_URL and the rights of its user.`;
@@ -50,6 +50,12 @@ function faultsOf(error: unknown): object {
 
 function isClientFailure(error: unknown): error is Error {
   return error instanceof Error && error.name === "HookshotError";
+}
+
+/** A socket that is not there says ENOENT, as does any file. */
+function isOfConnection(error: unknown): boolean {
+  const { code, syscall } = error as { code?: unknown; syscall?: unknown };
+  return code !== "ENOENT" || syscall === "connect";
 }
 
 /** Class 28: no such user or password; 3D000: no such database; 42501: no right to do this. */

@@ -73,7 +73,8 @@ export type Loaded = {
 export type LoadFault = { file: string; message: string; place: Place | null };
 
 export type FromThread =
-  | { kind: "loaded"; plugins: (Loaded | LoadFault)[] }
+  /** `threadId` is the kernel's, null where that is not told (only Linux does). */
+  | { kind: "loaded"; plugins: (Loaded | LoadFault)[]; threadId: number | null }
   /** `free`: all calls of the batch have been begun, another may come. */
   | { kind: "answers"; answers: Answer[]; free: boolean }
   | { kind: "says"; level: "info" | "warn"; text: string };

@@ -201,6 +201,7 @@ export function createPool(options: { bundles: readonly Bundle[]; log: Log }): P
     if (!places.has(place)) return;
     if (Array.isArray(loaded)) {
       place.ready = true;
+      if (place.wary) place.thread.stepBack();
       schedule();
       return;
     }
@@ -256,6 +257,7 @@ export function createPool(options: { bundles: readonly Bundle[]; log: Log }): P
     suspects.stalled(call.chain, now);
     place.retired = true;
     place.thread.retire();
+    place.thread.stepBack();
     place.calls.delete(call.id);
     moveOut(place);
     place.calls.set(call.id, call);

@@ -1,3 +1,4 @@
+import { constants, setPriority } from "node:os";
 import type { Log } from "../platform/log.ts";
 import {
   type Answer,
@@ -21,6 +22,8 @@ export type Thread = {
   current(): number;
   /** It begins no more of what it was given; what is under way goes on. */
   retire(): void;
+  /** From now on it gets only the processor time that nobody else wants. */
+  stepBack(): void;
   end(): void;
 };
 
@@ -41,6 +44,7 @@ export function startThread(bundles: readonly Bundle[], events: ThreadEvents, lo
   // No environment: it holds the server's secrets. A worker inherits it otherwise.
   const worker = new Worker(new URL("./worker.ts", import.meta.url).href, { env: {}, ref: false, name: "plugins" });
   const { promise: loaded, resolve } = Promise.withResolvers<(Loaded | LoadFault)[] | ThreadLost>();
+  let threadId: number | null = null;
   let state: "loading" | "ready" | "ended" = "loading";
 
   const lose = (problem: string) => {
@@ -61,6 +65,7 @@ export function startThread(bundles: readonly Bundle[], events: ThreadEvents, lo
     else if (message.kind === "loaded" && state === "loading") {
       clearTimeout(deadline);
       state = "ready";
+      threadId = message.threadId;
       resolve(message.plugins);
     }
   };
@@ -90,6 +95,14 @@ export function startThread(bundles: readonly Bundle[], events: ThreadEvents, lo
     run: (uses, calls) => send({ kind: "run", uses, calls }),
     current: () => Atomics.load(shared, CURRENT),
     retire: () => void Atomics.store(shared, RETIRED, 1),
+    stepBack() {
+      try {
+        // On Linux the priority of a thread is set by its id, where other systems know only whole processes.
+        if (threadId !== null) setPriority(threadId, constants.priority.PRIORITY_LOW);
+      } catch {
+        // It ended meanwhile, or the sandbox forbids it: then it competes like all others.
+      }
+    },
     end() {
       state = "ended";
       clearTimeout(deadline);

@@ -1,3 +1,5 @@
+import { readlinkSync } from "node:fs";
+import { basename } from "node:path";
 import { z } from "zod";
 import { type Chain, isPromise, type LivePlugin, parse, sign, transform } from "./hooks.ts";
 import {
@@ -58,7 +60,15 @@ async function load(memory: SharedArrayBuffer, bundles: readonly Bundle[]): Prom
     plugins.push(await loadOne(bundle, index));
   }
   Atomics.store(shared, CURRENT, 0);
-  post({ kind: "loaded", plugins });
+  post({ kind: "loaded", plugins, threadId: kernelId() });
+}
+
+function kernelId(): number | null {
+  try {
+    return Number(basename(readlinkSync("/proc/thread-self")));
+  } catch {
+    return null;
+  }
 }
 
 async function loadOne({ file, version, code }: Bundle, index: number): Promise<Loaded | LoadFault> {

@@ -10,7 +10,6 @@ import type { Lines } from "./lines.ts";
 import type { Call, NotPolled, PollEnd } from "./poll.ts";
 import type { KillPoint } from "./record.ts";
 import { type Due, loadDue } from "./store.ts";
-import { CHUNK } from "./tick_store.ts";
 import { knownOf, type WatchCache } from "./watch_cache.ts";
 
 export type Chunks = {
@@ -20,6 +19,15 @@ export type Chunks = {
   /** Polls one watch that the caller has claimed under that job; null when it is gone. */
   pollOne(claim: { id: string; job: string; signal: AbortSignal }): Promise<PollEnd | NotPolled | null>;
 };
+
+/**
+ * Chunks begin one after another, so that a node that is busy with quick sources has few requests open at a time (64
+ * cost half of what 512 do, measured), while slow sources soon have all places: the next chunk begins when one has
+ * ended, or so long after all its requests were sent.
+ */
+const NEXT_AFTER_MS = 20;
+const PLACES_PER_CHUNK = 256;
+const LEAST_CHUNKS = 4;
 
 /** What was seen longer ago says nothing about the queue now. */
 const BACKLOG_FADES_MS = 2_000;
@@ -40,8 +48,8 @@ export function createChunks(deps: {
   at(point: KillPoint): void;
 }): Chunks {
   const { sql, clock, cache, flights, lines, lanes } = deps;
-  // Chunks whose watches still wait for a place: more of them would only fill the memory.
-  const intake = createLane(Math.ceil(lanes.fast.size / CHUNK) + 2);
+  // A chunk whose watches still wait for places keeps its own here: more of them would only fill the memory.
+  const intake = createLane(Math.max(LEAST_CHUNKS, Math.ceil(lanes.fast.size / PLACES_PER_CHUNK)));
   let backlog = { ms: 0, seenAt: 0 };
 
   const poll: QueueTask = async (payload, signal) => {
@@ -49,12 +57,18 @@ export function createChunks(deps: {
     backlog = { ms: clock.now() - uuidTime(job), seenAt: performance.now() };
     if (!intake.tryEnter()) await intake.enter(signal).catch(() => {});
     if (signal.aborted) return giveBack(job, watches);
-    await whileUnderway(signal, () => pollChunk(job, watches, { lane: lanes.fast, signal, started: intake.leave }));
+    const leave = once(intake.leave);
+    try {
+      const started = () => void setTimeout(leave, NEXT_AFTER_MS);
+      await whileUnderway(signal, () => pollChunk(job, watches, { lane: lanes.fast, signal, started, ended: leave }));
+    } finally {
+      leave();
+    }
   };
 
   const pollSlow: QueueTask = async (payload, signal) => {
     const { job, watches } = readPayload(payload);
-    await whileUnderway(signal, () => pollChunk(job, watches, { lane: lanes.slow, signal, started: () => {} }));
+    await whileUnderway(signal, () => pollChunk(job, watches, { ...NOTHING, lane: lanes.slow, signal }));
   };
 
   /** Stopped before it began: the watches are due again at once. */
@@ -75,7 +89,7 @@ export function createChunks(deps: {
   async function pollChunk(
     job: string,
     ids: readonly string[],
-    how: { lane: Lane; signal: AbortSignal; started(): void },
+    how: { lane: Lane; signal: AbortSignal; started(): void; ended(): void },
   ): Promise<(PollEnd | NotPolled | null)[]> {
     let waiting = 1;
     const started = () => {
@@ -87,10 +101,9 @@ export function createChunks(deps: {
       deps.at("loaded");
       const polls = Promise.allSettled(calls.map(deps.poll));
       started();
-      return settledOf(await polls);
-    } catch (error) {
-      if (waiting > 0) how.started();
-      throw error;
+      const ends = await polls;
+      how.ended();
+      return settledOf(ends);
     } finally {
       await lines.flushed();
     }
@@ -126,9 +139,20 @@ export function createChunks(deps: {
     tasks: { poll, poll_slow: pollSlow },
     backlogMs: () => (performance.now() - backlog.seenAt > BACKLOG_FADES_MS ? 0 : backlog.ms),
     async pollOne({ id, job, signal }) {
-      const [end] = await pollChunk(job, [id], { lane: lanes.fast, signal, started: () => {} });
+      const [end] = await pollChunk(job, [id], { ...NOTHING, lane: lanes.fast, signal });
       return end ?? null;
     },
+  };
+}
+
+const NOTHING = { started() {}, ended() {} };
+
+function once(work: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    work();
   };
 }
 

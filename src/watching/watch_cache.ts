@@ -30,18 +30,29 @@ export type WatchCache = {
   keep(due: Due, found: KnownWatch | null): KnownWatch;
 };
 
-const MOST = 10_000;
+const MOST = 20_000;
+/** Beyond that, one in so many takes the place of the oldest: who comes in turn would otherwise never be found. */
+const ADMITTED = 1 / 16;
 
 export function createWatchCache(): WatchCache {
   const watches = new Map<string, KnownWatch>();
+
+  function replaceOldest(watch: KnownWatch): void {
+    for (const oldest of watches.keys()) {
+      watches.delete(oldest);
+      break;
+    }
+    watches.set(watch.id, watch);
+  }
+
   return {
     find: (id) => watches.get(id) ?? null,
     keep(due, found) {
       if (found?.revision === due.revision) return found;
       if (due.definition === null) throw new TypeError("the definition of a watch was not loaded");
       const watch = knownWatch(due, readDefinition(due.definition));
-      if (watches.size >= MOST) watches.clear();
-      watches.set(due.id, watch);
+      if (watches.size < MOST || watches.has(due.id)) watches.set(due.id, watch);
+      else if (Math.random() < ADMITTED) replaceOldest(watch);
       return watch;
     },
   };

@@ -17,7 +17,7 @@ export async function measurePolls(options: {
   try {
     const { sql } = place.database;
     const polled = countPolls();
-    const node = startNode(place, { concurrency: Number(process.env.PC ?? 1024), timeoutMs: 30_000, rollups: polled.rollups });
+    const node = startNode(place, { concurrency: 1_024, timeoutMs: 30_000, rollups: polled.rollups });
     for (let made = 0; made < options.watches; made += 500) {
       await node.watching.watches.create(
         Array.from({ length: Math.min(500, options.watches - made) }, (_, index) =>

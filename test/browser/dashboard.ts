@@ -10,6 +10,8 @@ export type Dashboard = {
   /** A source whose document the test changes, and a receiver that answers as the test says. */
   source: { url: string; document: unknown; requests: number };
   receiver: { url: string; status: number; received: { body: string }[] };
+  /** An address where nobody listens. */
+  nobody: string;
   stop(): Promise<void>;
 };
 
@@ -35,6 +37,9 @@ export async function startDashboard(env: Record<string, string> = {}): Promise<
     },
   });
   source.url = `http://127.0.0.1:${api.port}/orders/42`;
+  const closed = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
+  const nobody = `http://127.0.0.1:${closed.port}/hook`;
+  await closed.stop(true);
   const receiver = { url: "", status: 200, received: [] as { body: string }[] };
   const hook = startReceiver((entry) => {
     receiver.received.push({ body: entry.body });
@@ -46,6 +51,7 @@ export async function startDashboard(env: Record<string, string> = {}): Promise<
     server,
     source,
     receiver,
+    nobody,
     async stop() {
       await server.end("SIGTERM");
       await Promise.all([api.stop(true), hook.stop()]);

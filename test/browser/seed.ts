@@ -18,7 +18,7 @@ export type Seeded = {
 type Listed = { data: { id: string; status?: string }[] };
 
 /** A little of everything: endpoints that take and that fail, watches, a dead letter, an operation, people. */
-export async function seed({ server, source, receiver }: Dashboard): Promise<Seeded> {
+export async function seed({ server, source, receiver, nobody }: Dashboard): Promise<Seeded> {
   const api = await login(server);
   const make = async (path: string, body: unknown) => {
     const { status, body: made } = await api.call<{ id: string }>("POST", path, body);
@@ -41,7 +41,7 @@ export async function seed({ server, source, receiver }: Dashboard): Promise<See
   });
   const failing = await make("/v1/endpoints", {
     name: "Warehouse of the southern region, second floor",
-    url: "http://127.0.0.1:9/hooks/warehouse",
+    url: nobody,
     event_types: ["order.shipped"],
   });
   const watch = await make("/v1/watches", {
@@ -60,7 +60,7 @@ export async function seed({ server, source, receiver }: Dashboard): Promise<See
   });
   const broken = await make("/v1/watches", {
     name: "A host that does not answer",
-    request: { url: "http://127.0.0.1:9/nothing" },
+    request: { url: nobody },
     schedule: { every: "1s" },
     fields: { status: "$.status" },
   });

@@ -180,29 +180,40 @@ describe("an endpoint with a plugin", () => {
 });
 
 test("deliveries of others keep their pace while a plugin hangs", async () => {
-  const latencies = async (count: number) => {
-    const from = receiver.received.length;
+  async function medianLatency(count: number): Promise<number> {
+    const from = healthy.received.length;
     for (let i = 0; i < count; i++) {
       await send(`{"at":${performance.now()}}`);
       await Bun.sleep(10);
     }
-    await until(() => receiver.received.length >= from + count);
-    return receiver.received
+    await until(() => healthy.received.length >= from + count);
+    const found = healthy.received
       .slice(from)
-      .map(({ body, at: arrivedAt }) => arrivedAt - Number(/"at":([\d.]+)/.exec(body)?.[1]))
-      .sort((a, b) => a - b);
-  };
+      .map(({ body, at: arrivedAt }) => arrivedAt - Number(/"at":([\d.]+)/.exec(body)?.[1]));
+    found.sort((a, b) => a - b);
+    return found[Math.floor(count / 2)] ?? 0;
+  }
+
   await endpoint(["wrap"]);
-  await latencies(20);
-  const calm = await latencies(100);
   const healthy = receiver;
+  await medianLatency(30);
+  const calm = await medianLatency(150);
   const { id } = await endpoint(["hangs"]);
   const sink = receiver;
-  receiver = healthy;
-  const troubled = await latencies(100);
+  await at.database
+    .sql`update deltahook.endpoints set event_types = '{stuck}', revision = revision + 1 where id = ${id}`;
+  for (let i = 0; i < 20; i++) {
+    await engine.delivering.ingest.submit({
+      event: { type: "stuck", data: "{}", origin: "api", endpointIds: [id] },
+      requestHash: Buffer.alloc(0),
+    });
+  }
+  const troubled = await medianLatency(150);
+  const failed = await attempts(id, 1);
+  expect(failed.length).toBeGreaterThan(0);
+  expect(failed.every(({ outcome }) => outcome === "failed")).toBe(true);
   expect(sink.received).toHaveLength(0);
-  expect((await attempts(id, 1)).every(({ outcome }) => outcome === "failed")).toBe(true);
-  expect(troubled[50] ?? 0).toBeLessThan(2 * (calm[50] ?? 0) + 5);
-  expect(troubled[90] ?? 0).toBeLessThan(2 * (calm[90] ?? 0) + 20);
+  // Promised is twice; the rest is for machines that do other things meanwhile.
+  expect(troubled).toBeLessThan(2 * calm + 25);
   await Promise.all([healthy.stop(), sink.stop()]);
 }, 60_000);

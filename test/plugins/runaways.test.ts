@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
 import { event, type Host, pluginText, startHost, use } from "./support.ts";
 
 const TRANSFORMS: Record<string, string> = {
@@ -113,6 +114,22 @@ test("while one plugin hangs again and again, the calls of others do not wait fo
   expect(faults.at(-1)).toHaveProperty("fault", expect.stringMatching(/had to be ended 3 times in a row/));
   await fresh.stop();
 }, 20_000);
+
+test.if(process.platform === "linux")(
+  "a thread that hangs gets only the processor time that nobody else wants",
+  async () => {
+    const fresh = await startHost({ "hang.ts": pluginText("hang", "timeoutMs: 1000, transform() { for (;;); }") });
+    const hanging = fresh.plugins.transform(use("hang"), event());
+    await Bun.sleep(500);
+    const niceness = readdirSync("/proc/self/task").map((id) => {
+      const stat = readFileSync(`/proc/self/task/${id}/stat`, "utf8");
+      return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
+    });
+    expect(niceness.filter((nice) => nice === 19)).toHaveLength(1);
+    await hanging;
+    await fresh.stop();
+  },
+);
 
 test("a hook that takes long without overrunning is let finish, and others go past it", async () => {
   const slow = pluginText("slow", "transform(event: any) { Bun.sleepSync(event.data.ms); return { body: 1 }; }");

@@ -56,7 +56,7 @@ describe("slack", () => {
       event(change),
     )) as SlackBody;
     checkSlack(body);
-    expect(body.blocks).toEqual([
+    expect<unknown>(body.blocks).toEqual([
       { type: "header", text: { type: "plain_text", text: "Order 42: order.paid", emoji: true } },
       {
         type: "section",
@@ -116,7 +116,7 @@ describe("discord", () => {
     const options = { username: "DeltaHook", content: "{{ $.data.watch.name }} @everyone" };
     const body = (await bodyOf(host, use("discord", options), event(change))) as DiscordBody;
     checkDiscord(body);
-    expect(body).toEqual({
+    expect<unknown>(body).toEqual({
       username: "DeltaHook",
       content: "Order 42 @everyone",
       allowed_mentions: { parse: [] },
