@@ -139,8 +139,12 @@ export function EndpointPage({ frame, endpoint, deliveries, secret }: EndpointPr
           <h2>Where and what</h2>
           <EndpointFacts frame={frame} endpoint={endpoint} />
         </section>
-        {mayEdit(frame) ? <SigningSecret frame={frame} path={path} secret={secret} /> : null}
-        {mayEdit(frame) ? <Recover path={path} /> : null}
+        {mayEdit(frame) ? (
+          <div class="stack">
+            <SigningSecret frame={frame} path={path} secret={secret} />
+            <Recover path={path} />
+          </div>
+        ) : null}
       </div>
       <section class="stack">
         <div class="row spread">

@@ -13,9 +13,12 @@ type RawIssue = z.core.$ZodRawIssue;
 export function validate<T>(schema: z.ZodType<T>, value: unknown, where: "body" | "query" | "form"): T {
   const result = schema.safeParse(value, { error: sentence });
   if (result.success) return result.data;
-  const faults = result.error.issues.flatMap((issue) => faultsOf(issue, []));
-  throw new AppError("invalid", summary(faults, where), { faults });
+  const faults = result.error.issues.slice(0, MOST_FAULTS).flatMap((issue) => faultsOf(issue, []));
+  throw new AppError("invalid", summary(faults, where), { faults: faults.slice(0, MOST_FAULTS) });
 }
+
+/** More would help nobody, and make the answer many times as large as the request. */
+const MOST_FAULTS = 100;
 
 /** One sentence for those who read nothing else. */
 function summary(faults: FieldFault[], where: string): string {
@@ -29,7 +32,7 @@ function summary(faults: FieldFault[], where: string): string {
 function faultsOf(issue: Issue, base: PropertyKey[]): FieldFault[] {
   const path = [...base, ...issue.path];
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({ pointer: pointer([...path, key]), message: unknownKey(key, issue) }));
+    return issue.keys.slice(0, MOST_FAULTS).map((key) => ({ pointer: pointer([...path, key]), message: unknownKey(key, issue) }));
   }
   if (issue.code === "invalid_union") {
     const branch = likeliestBranch(issue.errors);

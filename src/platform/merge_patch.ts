@@ -1,3 +1,5 @@
+import { ExactNumber } from "./json.ts";
+
 /** A merge patch (RFC 7396, section 2): members of the patch replace those of the target, null takes them away. */
 export function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;
@@ -9,6 +11,7 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
   return Object.fromEntries(merged);
 }
 
+/** An exact number is a leaf, although JavaScript calls it an object. */
 function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }

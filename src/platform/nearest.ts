@@ -1,5 +1,9 @@
+/** Beyond it nobody mistyped a name, and the distance, which takes the product of both lengths, would freeze the process. */
+const MOST_CHARS = 200;
+
 /** The known name at the smallest edit distance, when it is near enough to be what was meant. */
 export function nearest(name: string, known: readonly string[]): string | null {
+  if (name.length > MOST_CHARS) return null;
   const ranked = known
     .map((candidate) => ({ candidate, far: distance(name, candidate) }))
     .sort((a, b) => a.far - b.far);

@@ -54,7 +54,7 @@ type Answer = { status: number; headers: Record<string, string>; body: Uint8Arra
 type Failure = { fault: OutboundFault; status: number | null };
 
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
-const MAX_TARGETS = 2_048;
+const MAX_TARGETS = 16_384;
 const TIMED_OUT = Symbol("the request's own deadline");
 const STOPPED = Symbol("the caller's signal");
 const followers = new WeakMap<AbortSignal, Set<AbortController>>();

@@ -10,7 +10,11 @@ import type { StoredWatch } from "./stored_watch.ts";
 export type PlainRequest = { method: string; url: string; headers: StoredHeaders; body: string | null };
 
 /** A request as it is sent, with the credential that was put on it. */
-export type ReadyRequest = AppliedCredential & { credential: ReadyCredential | null };
+export type ReadyRequest = AppliedCredential & {
+  credential: ReadyCredential | null;
+  /** Without the credential, for plugins that sign. */
+  bare: { url: string; headers: Record<string, string> };
+};
 
 const USER_AGENT = `DeltaHook/${VERSION}`;
 
@@ -40,20 +44,22 @@ export async function readyRequest(
   const sealed = Object.keys(plain.headers).filter((name) => typeof plain.headers[name] !== "string");
   const hide = redactor(sealed.map((name) => headers[name] ?? ""));
   const request = { url: plain.url, headers };
-  if (!credential) return { ...request, secretHeaders: sealed, redact: hide, credential };
+  if (!credential) return { ...request, secretHeaders: sealed, redact: hide, credential, bare: request };
   const applied = applyCredential(credential, request);
   return {
     ...applied,
     secretHeaders: [...sealed, ...applied.secretHeaders],
     redact: (text) => applied.redact(hide(text)),
     credential,
+    bare: request,
   };
 }
 
 /** The same request to another page of the same source. */
 export function onPage(ready: ReadyRequest, url: string): ReadyRequest {
-  if (!ready.credential) return { ...ready, url };
-  return { ...ready, url: applyCredential(ready.credential, { url, headers: ready.headers }).url };
+  const bare = { ...ready.bare, url };
+  if (!ready.credential) return { ...ready, url, bare };
+  return { ...ready, url: applyCredential(ready.credential, { url, headers: ready.headers }).url, bare };
 }
 
 /** The text of the URL is kept where nothing is added, since a source may care how it is spelt. */

@@ -32,7 +32,9 @@ export const scheduleInput = z
       return;
     }
     if (timezone !== undefined) refuse('"timezone" goes with "cron", not with "every"', "timezone");
-    if (adaptive && msOf(adaptive.min) > msOf(adaptive.max)) refuse("min must not be above max", "adaptive", "min");
+    // Zod comes here with members that were refused before, too: those are no durations.
+    const [min, max] = [parseDuration(adaptive?.min), parseDuration(adaptive?.max)];
+    if (min !== null && max !== null && min > max) refuse("min must not be above max", "adaptive", "min");
   });
 
 export type ScheduleInput = z.infer<typeof scheduleInput>;

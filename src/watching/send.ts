@@ -4,6 +4,7 @@ import type { ReadyCredential } from "../vault/credentials.ts";
 import { TokenRefused } from "../vault/oauth.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Credentials } from "./credentials.ts";
+import { signed, type WatchPlugins } from "./hooks.ts";
 import type { ReplyProblem } from "./reply.ts";
 import { type ReadyRequest, readyRequest } from "./request.ts";
 import type { KnownWatch } from "./watch_cache.ts";
@@ -42,9 +43,10 @@ export function createSender(deps: {
   outbound: Outbound;
   vault: Vault;
   credentials: Credentials;
+  plugins: WatchPlugins;
   maxBytes: number;
 }): Sender {
-  const { outbound, vault, credentials, maxBytes } = deps;
+  const { outbound, vault, credentials, plugins, maxBytes } = deps;
 
   async function send(watch: KnownWatch, secret: SecretRef | null, options: SendOptions): Promise<Sent> {
     const ready = watch.ready && !secret ? watch.ready : await authorise(watch, secret);
@@ -75,25 +77,41 @@ export function createSender(deps: {
     return opened instanceof Promise ? await opened : opened;
   }
 
-  async function sendReady({ request }: KnownWatch, ready: ReadyRequest, options: SendOptions): Promise<Sent> {
+  async function sendReady(watch: KnownWatch, ready: ReadyRequest, options: SendOptions): Promise<Sent> {
+    const { request, use } = watch;
+    const signing = use && signed(plugins, use, request, ready, options.signal);
+    if (!signing) return sendAs(ready, request.method, request.body, ready.redact, options);
+    const made = await signing;
+    if (!("kind" in made)) return sendAs(made, request.method, made.body, ready.redact, options);
+    if (made.kind === "aborted") return made;
+    return { kind: "failed", failure: { about: "network", problem: ready.redact(made.problem) }, status: null };
+  }
+
+  async function sendAs(
+    final: Pick<ReadyRequest, "url" | "headers" | "secretHeaders">,
+    method: string,
+    body: string | null,
+    redact: (text: string) => string,
+    options: SendOptions,
+  ): Promise<Sent> {
     const { conditions, timeoutMs, signal } = options;
     const call = {
-      method: request.method,
-      url: ready.url,
-      headers: conditions ? { ...ready.headers, ...conditions } : ready.headers,
+      method,
+      url: final.url,
+      headers: conditions ? { ...final.headers, ...conditions } : final.headers,
       timeoutMs,
       maxBytes,
       oversize: "fail" as const,
       redirects: REDIRECTS,
-      secretHeaders: ready.secretHeaders,
+      secretHeaders: final.secretHeaders,
       signal,
     };
-    const result = await outbound.request(request.body === null ? call : { ...call, body: request.body });
-    if (result.ok) return { kind: "answer", answer: result, ready };
+    const result = await outbound.request(body === null ? call : { ...call, body });
+    if (result.ok) return { kind: "answer", answer: result };
     if (result.fault.kind === "aborted") return { kind: "aborted" };
     return {
       kind: "failed",
-      failure: { about: "network", problem: ready.redact(result.fault.message) },
+      failure: { about: "network", problem: redact(result.fault.message) },
       status: result.status,
     };
   }

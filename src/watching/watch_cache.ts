@@ -1,6 +1,8 @@
+import type { Use } from "../plugins/plugins.ts";
 import type { CompiledWatch } from "./compile.ts";
 import type { Hash } from "./extract.ts";
 import type { Source } from "./governor.ts";
+import { useOf } from "./hooks.ts";
 import { type PlainRequest, plainRequest, type ReadyRequest } from "./request.ts";
 import type { WatchState } from "./state.ts";
 import type { Due, Known } from "./store.ts";
@@ -14,6 +16,8 @@ export type KnownWatch = {
   readonly compiled: CompiledWatch;
   readonly source: Source;
   readonly request: PlainRequest;
+  /** Its plugins, or null when it has none. */
+  readonly use: Use | null;
   /** The request with its credential on, for as long as that one is good. */
   ready: ReadyRequest | null;
   /** For redacted values; opened with the first poll. */
@@ -76,6 +80,7 @@ export function knownWatch(
     compiled: compileStored(input),
     source: { host: hostOf(request.url), credential: secretId ?? "" },
     request,
+    use: useOf(id, input),
     ready: null,
     hash: null,
     state: null,

@@ -49,6 +49,7 @@ try {
   await browser.close();
   await dashboard.stop();
 }
+process.exit(0);
 
 async function take(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: `${FOLDER}${name}.png`, fullPage: true });

@@ -1,12 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { publicId } from "../../src/platform/ids.ts";
 import { type Flow, openFlow, states, until } from "../support/flow.ts";
 
 let flow: Flow;
-beforeEach(async () => {
+beforeAll(async () => {
   flow = await openFlow();
 });
-afterEach(() => flow.end());
+afterEach(() => flow.reset());
+afterAll(() => flow.end());
 
 type HealthRow = { paused_reason: string | null; probe_in_s: number | null; probe_step: number; window_tries: number };
 

@@ -1,11 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { type Flow, jobsLeft, openFlow, states, until } from "../support/flow.ts";
 
 let flow: Flow;
-beforeEach(async () => {
+beforeAll(async () => {
   flow = await openFlow();
 });
-afterEach(() => flow.end());
+afterEach(() => flow.reset());
+afterAll(() => flow.end());
 
 type Held = { answer(status: number): void };
 

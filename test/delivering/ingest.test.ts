@@ -1,16 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { type Ingest, requestHash, type Submission } from "../../src/delivering/ingest.ts";
 import { AppError } from "../../src/platform/errors.ts";
 import { type Flow, openFlow } from "../support/flow.ts";
 
 let flow: Flow;
 let ingest: Ingest;
-beforeEach(async () => {
+beforeAll(async () => {
   flow = await openFlow();
+});
+beforeEach(async () => {
   await flow.endpoint({ url: "http://127.0.0.1:9/hook" });
   ingest = flow.engine({ work: false }).delivering.ingest;
 });
-afterEach(() => flow.end());
+afterEach(() => flow.reset());
+afterAll(() => flow.end());
 
 function submission(data: string, key?: string): Submission {
   const event = { type: "order.paid", data, origin: "api" as const };

@@ -1,13 +1,14 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { unpark } from "../../src/delivering/store.ts";
 import { type Flow, openFlow, states, until } from "../support/flow.ts";
 import type { Received } from "../support/receiver.ts";
 
 let flow: Flow;
-beforeEach(async () => {
+beforeAll(async () => {
   flow = await openFlow();
 });
-afterEach(() => flow.end());
+afterEach(() => flow.reset());
+afterAll(() => flow.end());
 
 function numberOf({ body }: Received): number {
   return JSON.parse(body).data.n;

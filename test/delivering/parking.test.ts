@@ -1,12 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { clearBacklogMark, unpark } from "../../src/delivering/store.ts";
 import { type Flow, jobsLeft, openFlow, states, until } from "../support/flow.ts";
 
 let flow: Flow;
-beforeEach(async () => {
+beforeAll(async () => {
   flow = await openFlow();
 });
-afterEach(() => flow.end());
+afterEach(() => flow.reset());
+afterAll(() => flow.end());
 
 /** A receiver that answers slowly, and knows how much it had in hand at most. */
 function busyReceiver(answerMs: number) {

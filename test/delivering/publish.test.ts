@@ -1,14 +1,15 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { Webhook } from "standardwebhooks";
 import type { NewEvent } from "../../src/delivering/publish.ts";
 import { publicId } from "../../src/platform/ids.ts";
 import { type Flow, jobsLeft, openFlow, states, until } from "../support/flow.ts";
 
 let flow: Flow;
-beforeEach(async () => {
+beforeAll(async () => {
   flow = await openFlow();
 });
-afterEach(() => flow.end());
+afterEach(() => flow.reset());
+afterAll(() => flow.end());
 
 const NOWHERE = "http://127.0.0.1:9/hook";
 const event = (type: string, data = "{}", more: Partial<NewEvent> = {}): NewEvent => ({

@@ -1,13 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { Webhook } from "standardwebhooks";
 import { enqueueDue, enqueueLostFanOuts, freeLost } from "../../src/delivering/store.ts";
 import { type Flow, jobsLeft, openFlow, states, until } from "../support/flow.ts";
 
 let flow: Flow;
-beforeEach(async () => {
+beforeAll(async () => {
   flow = await openFlow();
 });
-afterEach(() => flow.end());
+afterEach(() => flow.reset());
+afterAll(() => flow.end());
 
 describe("a delivery that fails", () => {
   test("is tried again on schedule, signed anew, until it is delivered", async () => {

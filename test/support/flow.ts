@@ -11,6 +11,8 @@ export type Flow = TestDatabase & {
   endpoint(endpoint: Parameters<typeof addEndpoint>[1]): ReturnType<typeof addEndpoint>;
   /** States events through the engine's door, in batches of 500. */
   publish(engine: Engine, count: number, type?: string): Promise<string[]>;
+  /** Ends engines and receivers and empties the tables, for the next test of the file. */
+  reset(): Promise<void>;
   end(): Promise<void>;
 };
 
@@ -18,6 +20,14 @@ export async function openFlow(): Promise<Flow> {
   const at = await testDatabase();
   const engines = new Set<Engine>();
   const receivers: Receiver[] = [];
+
+  async function stopAll(): Promise<void> {
+    // Requests that a receiver keeps open must not keep an engine up.
+    for (const engine of engines) engine.delivering.abort();
+    await Promise.all([...engines].map((engine) => engine.stop()));
+    for (const receiver of receivers.splice(0)) receiver.stop();
+  }
+
   return {
     ...at,
     engine(options) {
@@ -51,11 +61,15 @@ export async function openFlow(): Promise<Flow> {
       }
       return ids;
     },
+    async reset() {
+      await stopAll();
+      await at.database.sql.unsafe(`
+        delete from deltahook.dead_letters; delete from deltahook.attempts; delete from deltahook.deliveries;
+        delete from deltahook.events; delete from deltahook.endpoints; delete from deltahook.idempotency_keys;
+        delete from deltahook.nodes; delete from deltahook_queue._private_jobs`);
+    },
     async end() {
-      // Requests that a receiver keeps open must not keep an engine up.
-      for (const engine of engines) engine.delivering.abort();
-      await Promise.all([...engines].map((engine) => engine.stop()));
-      for (const receiver of receivers) receiver.stop();
+      await stopAll();
       await at.drop();
     },
   };

@@ -149,7 +149,7 @@ async function copyTemplate(template: string, draft: string, account: Account | 
   await runAs(account, [
     "/bin/sh",
     "-c",
-    'cp -R "$1/." "$2" && chmod -R u=rwX,go= "$2" && sync',
+    'cp -R "$1/." "$2" && chmod -R u=rwX,go= "$2" && sync -f "$2"',
     "sh",
     template,
     draft,
