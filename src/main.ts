@@ -183,7 +183,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
       {
         name: "deliver",
         tasks: { deliver: delivering.deliverer.deliver, fan_out: resources.fanOut },
-        concurrency: config.CONCURRENCY,
+        concurrency: delivering.jobs,
       },
       { name: "poll", tasks: watching.tasks, concurrency: watching.jobs },
     ]);

@@ -141,7 +141,8 @@ function readSources(root: string): SourceFile[] {
 }
 
 function readSource(root: string, path: string): SourceFile {
-  const text = readFileSync(join(root, path), "utf8");
+  // The transpiler does not know the first line of a script, `#!…`.
+  const text = readFileSync(join(root, path), "utf8").replace(/^#!.*/, "");
   const transpiler = new Bun.Transpiler({ loader: path.endsWith(".tsx") ? "tsx" : "ts" });
   // Statements are read from the text, since the transpiler leaves out those that only import types.
   // It also adds the runtime of JSX, which nobody wrote.

@@ -260,7 +260,10 @@
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
         scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : unit === "ms" ? 100 : 1] } },
-        axes: [{ ...axis, space: 64, values: (_plot, ticks) => ticks.map((at) => clock(at, series.at)) }, { ...axis, size: 60, values: (_plot, ticks) => ticks.map(shown) }],
+        axes: [
+          { ...axis, space: 64, values: (_plot, ticks) => ticks.map((at) => clock(at, series.at)) },
+          { ...axis, size: 60, values: (_plot, ticks) => ticks.map(shown) },
+        ],
         // The second line is dashed: lines are told apart without their colours.
         series: [{}].concat(
           lines.map(([, label, name], i) => ({
@@ -282,7 +285,9 @@
   /** The time of day, or the day where a plot spans several. */
   function clock(at, all) {
     const isDays = all.at(-1) - all[0] > 100_000;
-    const shown = isDays ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    const shown = isDays
+      ? { day: "numeric", month: "short" }
+      : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     return new Intl.DateTimeFormat("en", shown).format(new Date(at * 1000));
   }
 

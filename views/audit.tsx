@@ -67,5 +67,5 @@ export function AuditPage(props: {
 function Resource({ kind, id }: { kind: string; id: string | null }) {
   const text = kind.replaceAll("_", " ");
   const place = PLACES[kind];
-  return place && id ? <a href={`${place}${id}`}>{text}</a> : <>{text}</>;
+  return place && id ? <a href={`${place}${id}`}>{text}</a> : <span>{text}</span>;
 }

@@ -39,6 +39,8 @@ export type Delivering = {
   publish: Publish;
   ingest: Ingest;
   deliverer: Deliverer;
+  /** How many `deliver` jobs the pool should run at once: each try may be a job of its own, and those of endpoints that hang come on top. */
+  jobs: number;
   /** Begins to sweep; only nodes that deliver do. */
   start(): void;
   /** Something is due now that was not before (a retry or requeue by a person). */
@@ -92,6 +94,7 @@ export function createDelivering(deps: DeliveringDeps): Delivering {
     publish,
     ingest,
     deliverer,
+    jobs: 2 * deps.concurrency,
     start() {
       state.sweep = startSweep({ database, gate, log, clock, probeLeaseMs: deps.defaults.timeoutMs + 30_000 });
     },

@@ -33,10 +33,11 @@ export type Gate = {
   inFlight(): number;
 };
 
-/** A try that takes longer marks its endpoint as slow, and a lane without progress for as long is stuck. */
+/** A try that takes longer marks its endpoint as slow. */
 const SLOW_MS = 2_000;
-/** How long a delivery may wait in memory for its endpoint before it is parked. */
+/** How long a delivery may wait in memory for its endpoint before it is parked; a lane without progress for as long is stuck. */
 const PATIENCE_MS = 500;
+const LOOK_EVERY_MS = 100;
 
 /**
  * Shares a node's `limit` of tries in flight among endpoints, in turn, each within its own cap. Slow endpoints together
@@ -60,11 +61,19 @@ export function createGate(options: {
   let total = 0;
   let slowTotal = 0;
   let stopped = false;
-  const patience = setInterval(() => {
+  let lookedAt = now();
+  const looking = setInterval(look, LOOK_EVERY_MS);
+
+  function look(): void {
+    const at = now();
+    // A node that stood still itself has answers unread, and cannot judge who is late.
+    const late = at - lookedAt > 3 * LOOK_EVERY_MS;
+    lookedAt = at;
+    if (late) return;
     judgeStuck();
     parkImpatient();
     pump();
-  }, 100);
+  }
 
   function laneOf({ id, maxInFlight }: Capped): Lane {
     let lane = lanes.get(id);
@@ -94,10 +103,14 @@ export function createGate(options: {
 
   /** Tries in flight change class together with their lane, so that slowTotal stays the true sum. */
   function judge(lane: Lane): void {
-    const slow = lane.averageMs > SLOW_MS || (lane.inFlight > 0 && now() - lane.progressAt > SLOW_MS);
+    const slow = lane.averageMs > SLOW_MS || stillMs(lane) > PATIENCE_MS;
     if (slow === lane.slow) return;
     lane.slow = slow;
     slowTotal += slow ? lane.inFlight : -lane.inFlight;
+  }
+
+  function stillMs(lane: Lane): number {
+    return lane.inFlight === 0 ? 0 : now() - lane.progressAt;
   }
 
   /** A lane that stands still tells nobody: it has to be looked for. */
@@ -140,16 +153,25 @@ export function createGate(options: {
     }
   }
 
+  /**
+   * How many may wait for a place at the endpoint, as far as it can be told: whoever stands further back would lose
+   * patience, and thousands of them would keep everybody else out of memory until then.
+   */
+  function mostWaiting(lane: Lane): number {
+    if (lane.slow) return 0;
+    return (lane.share * PATIENCE_MS) / Math.max(lane.averageMs, stillMs(lane));
+  }
+
   function parkImpatient(): void {
     const at = now();
     for (let i = ring.length - 1; i >= 0; i--) {
       const lane = ring[i] as Lane;
       // Who waits only for the node itself gains nothing from being parked.
       if (lane.inFlight < lane.share && !lane.slow) continue;
-      const limitMs = lane.slow ? 0 : PATIENCE_MS;
+      const most = mostWaiting(lane);
       const keep: Waiter[] = [];
       for (const waiter of lane.waiting) {
-        if (at - waiter.since > limitMs) waiter.resolve("park");
+        if (keep.length >= most || at - waiter.since > PATIENCE_MS) waiter.resolve("park");
         else keep.push(waiter);
       }
       lane.waiting = keep;
@@ -166,7 +188,7 @@ export function createGate(options: {
         admit(lane);
         return "go";
       }
-      if (lane.inFlight >= lane.share && lane.slow) return "park";
+      if (lane.inFlight >= lane.share && lane.waiting.length >= mostWaiting(lane)) return "park";
       return new Promise((resolve) => {
         if (lane.waiting.length === 0) ring.push(lane);
         lane.waiting.push({ since: now(), resolve });
@@ -202,7 +224,7 @@ export function createGate(options: {
     },
     stop() {
       stopped = true;
-      clearInterval(patience);
+      clearInterval(looking);
       for (const lane of ring.splice(0)) {
         for (const waiter of lane.waiting.splice(0)) waiter.resolve("stopped");
       }

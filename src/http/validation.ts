@@ -32,7 +32,9 @@ function summary(faults: FieldFault[], where: string): string {
 function faultsOf(issue: Issue, base: PropertyKey[]): FieldFault[] {
   const path = [...base, ...issue.path];
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.slice(0, MOST_FAULTS).map((key) => ({ pointer: pointer([...path, key]), message: unknownKey(key, issue) }));
+    return issue.keys
+      .slice(0, MOST_FAULTS)
+      .map((key) => ({ pointer: pointer([...path, key]), message: unknownKey(key, issue) }));
   }
   if (issue.code === "invalid_union") {
     const branch = likeliestBranch(issue.errors);

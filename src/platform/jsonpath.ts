@@ -1,7 +1,8 @@
 import { JSONPathEnvironment, JSONPathError, JSONPathQuery, jsonpath } from "json-p3";
 import { JSONPath as Plus } from "jsonpath-plus";
 import { ExactNumber, type Json, JsonError, MAX_JSON_DEPTH } from "./json.ts";
-import { lengthFunction, makeFiltersExact, searchFunction } from "./jsonpath_filters.ts";
+import { startDeadline } from "./jsonpath_deadline.ts";
+import { lengthFunction, prepareQuery, searchFunction } from "./jsonpath_filters.ts";
 
 /** `rfc9535` is the default; `plus` adds JSONPath-Plus's parent `^`, names `~` and type selectors, without filters. */
 export type PathDialect = "rfc9535" | "plus";
@@ -47,7 +48,7 @@ environment.functionRegister.set("length", lengthFunction);
 function compileStandard(text: string): CompiledPath | PathFault {
   try {
     const query = environment.compile(text);
-    makeFiltersExact(query);
+    prepareQuery(query);
     return standardPath(text, query);
   } catch (error) {
     if (!(error instanceof JSONPathError)) throw error;
@@ -61,7 +62,10 @@ function compileStandard(text: string): CompiledPath | PathFault {
 
 function standardPath(text: string, query: JSONPathQuery): CompiledPath {
   const steps = plainSteps(query);
-  const nodes = (document: Json) => limited(query.lazyQuery(document as never));
+  const nodes = (document: Json) => {
+    startDeadline();
+    return limited(query.lazyQuery(document as never));
+  };
   return {
     text,
     dialect: "rfc9535",
@@ -176,6 +180,11 @@ function compilePlus(text: string): CompiledPath | PathFault {
     const message = `filters and scripts are not available in the dialect "plus" (at position ${position}): use the default dialect`;
     return { message, position };
   }
+  const costly = costlyStep(steps);
+  if (costly !== null) {
+    const position = Math.max(0, text.lastIndexOf(costly));
+    return { message: `"${costly}" at position ${position} could take hours in a long list: ${MORE_DIRECT}`, position };
+  }
   const type = parts.find((part) => part.startsWith("@") && !TYPE_SELECTOR.test(part));
   if (type !== undefined) {
     const position = Math.max(0, text.indexOf(type));
@@ -194,6 +203,17 @@ function compilePlus(text: string): CompiledPath | PathFault {
     matches: (document) => (query(document, "all") as PathMatch[]).map(({ path, value }) => ({ path, value })),
     list: null,
   };
+}
+
+const MORE_DIRECT = 'the dialect "plus" takes one ".." in a path, and no step of several matches after "^"';
+
+/** JSONPath-Plus cannot be interrupted: a path must not visit a value more than a few times over. */
+function costlyStep(steps: readonly string[]): string | null {
+  const up = steps.indexOf("^");
+  const isPlural = (step: string) => PLURAL_STEP.test(step) && !TYPE_SELECTOR.test(step);
+  const afterUp = up === -1 ? undefined : steps.slice(up).find(isPlural);
+  if (afterUp !== undefined) return afterUp;
+  return steps.filter((step) => step === "..").length > 1 ? ".." : null;
 }
 
 /** JSONPath-Plus takes `$[` for the whole document, so brackets and quotes are checked here. */

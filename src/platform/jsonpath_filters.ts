@@ -8,6 +8,7 @@ import {
 } from "json-p3";
 import { parseDecimal } from "./decimal.ts";
 import { compareNumbers, ExactNumber, equalJson, type Json } from "./json.ts";
+import { keepDeadline } from "./jsonpath_deadline.ts";
 import { compilePattern, isPatternFault, type Pattern } from "./pattern.ts";
 
 const { selectors, expressions } = jsonpath;
@@ -15,10 +16,11 @@ type FilterExpression = InstanceType<typeof expressions.LogicalExpression>["expr
 type FilterContext = Parameters<FilterExpression["evaluate"]>[0];
 
 /**
- * Makes the comparisons in a query's filters exact: json-p3 compares doubles, and would take any two
- * {@link ExactNumber}s for equal objects.
+ * Makes the comparisons in a query's filters exact (json-p3 compares doubles, and would take any two
+ * {@link ExactNumber}s for equal objects), and has the query, with those in its filters, keep the deadline.
  */
-export function makeFiltersExact(query: JSONPathQuery): void {
+export function prepareQuery(query: JSONPathQuery): void {
+  keepDeadline(query);
   for (const { selectors: list } of query.segments) {
     for (const selector of list) if (selector instanceof selectors.FilterSelector) makeExact(selector.expression);
   }
@@ -64,7 +66,7 @@ export const lengthFunction: FilterFunction = {
 function makeExact(expression: FilterExpression): void {
   if (expression instanceof expressions.LogicalExpression) makeExact(expression.expression);
   else if (expression instanceof expressions.PrefixExpression) makeExact(expression.right);
-  else if (expression instanceof expressions.FilterQuery) makeFiltersExact(expression.path);
+  else if (expression instanceof expressions.FilterQuery) prepareQuery(expression.path);
   else if (expression instanceof expressions.FunctionExtension) expression.args.forEach(makeExact);
   else if (expression instanceof expressions.InfixExpression) {
     makeExact(expression.left);

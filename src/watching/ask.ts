@@ -1,4 +1,5 @@
 import type { Json } from "../platform/json.ts";
+import { parsed, type WatchPlugins } from "./hooks.ts";
 import { countItems, nextPage, type Page } from "./pages.ts";
 import { readReply } from "./reply.ts";
 import { onPage, type ReadyRequest } from "./request.ts";
@@ -39,8 +40,13 @@ export type Ask = {
 const PAGES_FACTOR = 4;
 
 /** Asks a watch's source: sends the request, walks the pages, and reads each reply. */
-export function createAsk(deps: { sender: Sender; timeoutMs: number; maxBytes: number }): (ask: Ask) => Promise<Asked> {
-  const { sender, timeoutMs, maxBytes } = deps;
+export function createAsk(deps: {
+  sender: Sender;
+  plugins: WatchPlugins;
+  timeoutMs: number;
+  maxBytes: number;
+}): (ask: Ask) => Promise<Asked> {
+  const { sender, plugins, timeoutMs, maxBytes } = deps;
 
   async function ask({ watch, secret, conditions, quietBody, signal }: Ask): Promise<Asked> {
     const sent = await sender.send(watch, secret, { conditions, timeoutMs, signal });
@@ -49,9 +55,11 @@ export function createAsk(deps: { sender: Sender; timeoutMs: number; maxBytes: n
     const { answer, ready } = sent;
     const bytes = answer.body.byteLength;
     const isPaged = watch.input.pagination !== null;
-    const body = isPaged ? 0 : Bun.hash(answer.body);
+    const body = isPaged ? 0 : hashOf(watch, answer);
     if (quietBody !== null && body === quietBody && answer.status === 200) return { kind: "same_body", answer, bytes };
-    const reply = readAnswer(answer);
+    const parsing = watch.use && parsed(plugins, watch.use, answer, signal);
+    const reply = parsing ? await parsing : readAnswer(answer);
+    if (reply.kind === "aborted") return reply;
     if (reply.kind === "failed") return { kind: "failed", failure: reply, status: answer.status, answer };
     if (reply.kind === "not_modified") {
       return conditions
@@ -96,7 +104,9 @@ export function createAsk(deps: { sender: Sender; timeoutMs: number; maxBytes: n
       bytes += sent.answer.body.byteLength;
       if (bytes > maxBytes * PAGES_FACTOR)
         return failed(`the pages together have more than ${maxBytes * PAGES_FACTOR} bytes`, answer);
-      const reply = readAnswer(sent.answer);
+      const parsing = watch.use && parsed(plugins, watch.use, sent.answer, signal);
+      const reply = parsing ? await parsing : readAnswer(sent.answer);
+      if (reply.kind === "aborted") return reply;
       if (reply.kind !== "document") {
         const { about, problem } =
           reply.kind === "failed" ? reply : { about: "body" as const, problem: "304, unasked" };
@@ -110,6 +120,11 @@ export function createAsk(deps: { sender: Sender; timeoutMs: number; maxBytes: n
       walked.morePages.push(reply.document);
       page = { url: next, number: page.number + 1, document: reply.document, headers: sent.answer.headers, count: 0 };
     }
+  }
+
+  /** Another version of a plugin may make something else of the same body. */
+  function hashOf({ use }: KnownWatch, { body }: Answer): Body {
+    return use ? Bun.hash(body, BigInt(Bun.hash(plugins.versionOf(use.names)))) : Bun.hash(body);
   }
 
   return ask;

@@ -3,7 +3,6 @@ import { type Json, JsonError, MAX_REPLY_DEPTH, parseJson } from "../platform/js
 import type { Hook, Plugins, Use } from "../plugins/plugins.ts";
 import type { Reply } from "./reply.ts";
 import type { PlainRequest, ReadyRequest } from "./request.ts";
-import type { Answer } from "./send.ts";
 import type { StoredWatch } from "./stored_watch.ts";
 
 export type WatchPlugins = Pick<Plugins, "parse" | "sign" | "checkUse" | "versionOf">;
@@ -37,16 +36,18 @@ type Failed = Extract<Reply, { kind: "failed" }>;
 export function parsed(
   plugins: WatchPlugins,
   use: Use,
-  { status, headers, body }: Answer,
+  { status, headers, body }: { status: number; headers: Readonly<Record<string, string>>; body: Uint8Array },
   signal: AbortSignal,
 ): Promise<Reply | Ended> | null {
   if (status < 200 || status > 299) return null;
   const { "set-cookie": _, ...told } = headers;
   const outcome = plugins.parse(use, { status, headers: told, bytes: body }, signal);
-  return outcome?.then((made) => {
-    if ("ended" in made) return { kind: "aborted" };
-    return "fault" in made ? failed(made.fault) : documentOf(made.text);
-  }) ?? null;
+  return (
+    outcome?.then((made) => {
+      if ("ended" in made) return { kind: "aborted" };
+      return "fault" in made ? failed(made.fault) : documentOf(made.text);
+    }) ?? null
+  );
 }
 
 /** The request as the watch's plugins sign it, or null when none of them signs. They get the secret; it is not put on. */
@@ -56,26 +57,32 @@ export function signed(
   request: PlainRequest,
   ready: ReadyRequest,
   signal: AbortSignal,
-): Promise<(Pick<ReadyRequest, "url" | "headers" | "secretHeaders"> & { body: string | null }) | Failed | Ended> | null {
+): Promise<
+  (Pick<ReadyRequest, "url" | "headers" | "secretHeaders"> & { body: string | null }) | Failed | Ended
+> | null {
   const { url, headers } = ready.bare;
   const { method, body } = request;
   const outcome = plugins.sign(use, { method, url, headers: visible(ready), body, secret: ready.credential }, signal);
-  return outcome?.then((made) => {
-    if ("ended" in made) return { kind: "aborted" };
-    if ("fault" in made) return failed(made.fault);
-    return {
-      url: made.url ?? url,
-      headers: { ...headers, ...made.headers },
-      body: made.body ?? body,
-      // A signature is as good as a credential: it is neither shown nor sent along to another origin.
-      secretHeaders: [...ready.secretHeaders, ...Object.keys(made.headers)],
-    };
-  }) ?? null;
+  return (
+    outcome?.then((made) => {
+      if ("ended" in made) return { kind: "aborted" };
+      if ("fault" in made) return failed(made.fault);
+      return {
+        url: made.url ?? url,
+        headers: { ...headers, ...made.headers },
+        body: made.body ?? body,
+        // A signature is as good as a credential: it is neither shown nor sent along to another origin.
+        secretHeaders: [...ready.secretHeaders, ...Object.keys(made.headers)],
+      };
+    }) ?? null
+  );
 }
 
 /** Sealed header values are nobody's business but the source's. */
 function visible({ bare, secretHeaders }: ReadyRequest): Record<string, string> {
-  return Object.fromEntries(Object.entries(bare.headers).filter(([name]) => !secretHeaders.includes(name.toLowerCase())));
+  return Object.fromEntries(
+    Object.entries(bare.headers).filter(([name]) => !secretHeaders.includes(name.toLowerCase())),
+  );
 }
 
 function documentOf(text: string): Reply {

@@ -6,7 +6,7 @@ import type { Vault } from "../vault/vault.ts";
 import type { Credentials } from "./credentials.ts";
 import { signed, type WatchPlugins } from "./hooks.ts";
 import type { ReplyProblem } from "./reply.ts";
-import { type ReadyRequest, readyRequest } from "./request.ts";
+import { type PlainRequest, type ReadyRequest, readyRequest } from "./request.ts";
 import type { KnownWatch } from "./watch_cache.ts";
 
 /** The secret that a watch names, and the revision in force. */
@@ -77,41 +77,40 @@ export function createSender(deps: {
     return opened instanceof Promise ? await opened : opened;
   }
 
-  async function sendReady(watch: KnownWatch, ready: ReadyRequest, options: SendOptions): Promise<Sent> {
-    const { request, use } = watch;
+  function sendReady({ request, use }: KnownWatch, ready: ReadyRequest, options: SendOptions): Promise<Sent> {
     const signing = use && signed(plugins, use, request, ready, options.signal);
-    if (!signing) return sendAs(ready, request.method, request.body, ready.redact, options);
-    const made = await signing;
-    if (!("kind" in made)) return sendAs(made, request.method, made.body, ready.redact, options);
-    if (made.kind === "aborted") return made;
-    return { kind: "failed", failure: { about: "network", problem: ready.redact(made.problem) }, status: null };
+    if (!signing) return sendAs(request, ready, ready, options);
+    return signing.then((made) => {
+      if (!("kind" in made)) return sendAs({ method: request.method, body: made.body }, made, ready, options);
+      if (made.kind === "aborted") return made;
+      return { kind: "failed", failure: { about: "network", problem: ready.redact(made.problem) }, status: null };
+    });
   }
 
   async function sendAs(
-    final: Pick<ReadyRequest, "url" | "headers" | "secretHeaders">,
-    method: string,
-    body: string | null,
-    redact: (text: string) => string,
+    { method, body }: Pick<PlainRequest, "method" | "body">,
+    { url, headers, secretHeaders }: Pick<ReadyRequest, "url" | "headers" | "secretHeaders">,
+    ready: ReadyRequest,
     options: SendOptions,
   ): Promise<Sent> {
     const { conditions, timeoutMs, signal } = options;
     const call = {
       method,
-      url: final.url,
-      headers: conditions ? { ...final.headers, ...conditions } : final.headers,
+      url,
+      headers: conditions ? { ...headers, ...conditions } : headers,
       timeoutMs,
       maxBytes,
       oversize: "fail" as const,
       redirects: REDIRECTS,
-      secretHeaders: final.secretHeaders,
+      secretHeaders,
       signal,
     };
     const result = await outbound.request(body === null ? call : { ...call, body });
-    if (result.ok) return { kind: "answer", answer: result };
+    if (result.ok) return { kind: "answer", answer: result, ready };
     if (result.fault.kind === "aborted") return { kind: "aborted" };
     return {
       kind: "failed",
-      failure: { about: "network", problem: redact(result.fault.message) },
+      failure: { about: "network", problem: ready.redact(result.fault.message) },
       status: result.status,
     };
   }

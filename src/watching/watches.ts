@@ -8,6 +8,7 @@ import { mergePatch } from "../platform/merge_patch.ts";
 import type { Outbound } from "../platform/outbound.ts";
 import { type StoredHeaders, sealHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
+import { pluginNames, WATCH_HOOKS, type WatchPlugins } from "./hooks.ts";
 import type { Hosts } from "./hosts.ts";
 import { plainRequest } from "./request.ts";
 import { intervalMs, phaseOf } from "./schedule.ts";
@@ -48,6 +49,7 @@ export function createWatches(deps: {
   vault: Vault;
   outbound: Pick<Outbound, "checkUrl">;
   hosts: Hosts;
+  plugins: Pick<WatchPlugins, "checkUse">;
   /** Something was made due. */
   wake(): void;
 }): Watches {
@@ -92,6 +94,10 @@ export function createWatches(deps: {
         if (endpoints.has(parseId("endpoint", id) ?? "")) continue;
         refuse(`/endpoint_ids/${place}`, "there is no such endpoint; GET /v1/endpoints lists all");
       }
+      const names = pluginNames(input.plugin);
+      if (names.length === 0) continue;
+      const pluginFaults = await deps.plugins.checkUse(names, input.plugin_options, WATCH_HOOKS);
+      for (const { pointer, message } of pluginFaults) refuse(pointer, message);
     }
     const [first] = faults;
     if (first)

@@ -14,6 +14,7 @@ import { createChunks } from "./chunk.ts";
 import { createCredentials } from "./credentials.ts";
 import { createFlights } from "./flights.ts";
 import { createGovernor } from "./governor.ts";
+import { noPlugins, type WatchPlugins } from "./hooks.ts";
 import { createHosts, createPatience, followHosts, type Hosts } from "./hosts.ts";
 import { createLane } from "./lanes.ts";
 import { createLines } from "./lines.ts";
@@ -37,6 +38,8 @@ export type WatchingDeps = {
   tokens: OAuthTokens;
   rollups: Pick<Rollups, "count" | "observe">;
   publish: Publish;
+  /** Without them, polls of watches that have some fail. */
+  plugins?: WatchPlugins;
   /** Polls in flight on this node. */
   concurrency: number;
   /** Polls in flight to one host, and polls a second to one host; 0: no limit. */
@@ -90,7 +93,9 @@ export function createWatching(deps: WatchingDeps): Watching {
   const lanes = { fast: createLane(concurrency), slow: createLane(slowPlaces) };
   const flights = createFlights(lanes);
   const credentials = createCredentials(deps.secrets, deps.tokens);
-  const ask = createAsk({ sender: createSender({ ...deps, credentials }), timeoutMs, maxBytes });
+  const plugins = deps.plugins ?? noPlugins;
+  const sender = createSender({ ...deps, credentials, plugins });
+  const ask = createAsk({ sender, plugins, timeoutMs, maxBytes });
   const lines = createLines(sql, writing.signal);
   const recorder = createRecorder({ database, log, publish, signal: writing.signal, at });
   const patience = createPatience({ sql, governor, log });
@@ -101,7 +106,7 @@ export function createWatching(deps: WatchingDeps): Watching {
 
   const repeaters: Repeater[] = [];
   const hosts = createHosts(sql, limits);
-  const watches = createWatches({ ...deps, hosts, wake: () => repeaters[0]?.wake() });
+  const watches = createWatches({ ...deps, plugins, hosts, wake: () => repeaters[0]?.wake() });
 
   return {
     tasks: chunks.tasks,

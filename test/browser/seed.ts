@@ -132,6 +132,7 @@ export function pagesOf(seeded: Seeded): Record<string, string> {
     secrets: "/secrets",
     secret: `/secrets/${seeded.secret}`,
     "secret-new": "/secrets/new",
+    plugins: "/plugins",
     "api-keys": "/api-keys",
     people: "/people",
     person: `/people/${seeded.person}`,

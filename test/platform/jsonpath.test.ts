@@ -147,6 +147,35 @@ test("a filter's pattern cannot freeze the process", () => {
   expect(performance.now() - began).toBeLessThan(1_500);
 });
 
+const CHAIN = JSON.parse(`${"[".repeat(200)}1${"]".repeat(200)}`) as Json;
+const LIST: Json = Array.from({ length: 20_000 }, (_, id) => ({ id }));
+
+describe("a path whose work grows with the square of a document or more is given up after a second", () => {
+  const costly: [text: string, document: Json][] = [
+    ["$..*..*..*", CHAIN],
+    ["$..*..*..*..nothing", CHAIN],
+    ["$[?count($..*) > 1]", LIST],
+    ["$[?count($[?count($.*) < 0]) > 1]", LIST],
+    ["$[?$..nothing]", LIST],
+  ];
+  test.each(costly)("%s", (text, document) => {
+    const began = performance.now();
+    expect(() => path(text).values(document)).toThrow(/longer than 1 s|more than 1000000 values/);
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
+  test.each(["$..*..*", "$..a..b", "$.*^.*", "$..id^[*]", "$..id^['a','b']"])(
+    "%s in the dialect plus is refused",
+    (text) => {
+      expect(compilePath(text, "plus")).toMatchObject({ message: expect.stringContaining("could take hours") });
+    },
+  );
+
+  test.each(["$..id^", "$..id^^.name", "$..*^^^~"])("%s in the dialect plus is not", (text) => {
+    expect(isPathFault(compilePath(text, "plus"))).toBe(false);
+  });
+});
+
 describe("the dialect plus", () => {
   const document = { a: { b: [{ id: 1, name: "x" }], c: "text" } };
   const found: [path: string, values: unknown[]][] = [

@@ -226,10 +226,10 @@ test("a plugin is tried on a sample", async () => {
   const tried = await host.plugins.try("plus", { hook: "transform", input: event(), options: { by: 2 } });
   expect(tried.outcome).toMatchObject({ skipped: false, body: expect.stringContaining('"data":{"n":3}') });
   expect(tried.version).toBe(host.plugins.list().find(({ name }) => name === "plus")?.version ?? "");
-  expect(host.plugins.try("nope", { hook: "transform", input: event(), options: {} })).rejects.toThrow(
+  await expect(host.plugins.try("nope", { hook: "transform", input: event(), options: {} })).rejects.toThrow(
     'no plugin "nope"',
   );
-  expect(host.plugins.try("lines", { hook: "transform", input: event(), options: {} })).rejects.toThrow(
+  await expect(host.plugins.try("lines", { hook: "transform", input: event(), options: {} })).rejects.toThrow(
     "has no transform hook",
   );
 });

@@ -55,7 +55,9 @@ export function startEngine(
   const pools =
     options.work === false
       ? null
-      : node.startPools([{ name: "deliver", tasks: { deliver: delivering.deliverer.deliver }, concurrency }]);
+      : node.startPools([
+          { name: "deliver", tasks: { deliver: delivering.deliverer.deliver }, concurrency: delivering.jobs },
+        ]);
   return {
     delivering,
     async stop() {

@@ -47,7 +47,10 @@ function segment(ids: readonly string[]): fc.Arbitrary<string> {
   const odd = fc.string({ minLength: 1, maxLength: 60, unit: "binary" }).filter((text) => text.isWellFormed());
   return fc.oneof(
     { weight: 5, arbitrary: fc.constantFrom(...ids) },
-    { weight: 1, arbitrary: fc.constantFrom("%zz", "%00", "..%2f..%2fetc%2fpasswd", "__proto__", "constructor", "%F0%9F") },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom("%zz", "%00", "..%2f..%2fetc%2fpasswd", "__proto__", "constructor", "%F0%9F"),
+    },
     { weight: 1, arbitrary: odd.map(encodeURIComponent).filter((text) => text !== "." && text !== "..") },
   );
 }
@@ -55,7 +58,7 @@ function segment(ids: readonly string[]): fc.Arbitrary<string> {
 function queryOf(parameters: Operation["query"], ids: readonly string[]): fc.Arbitrary<string> {
   if (parameters.length === 0) return fc.constantFrom("", "", "", "x=1");
   const pairs = parameters.map(({ name, schema }) =>
-    fc.option(fc.oneof(valueOf(schema, ids, 0), oddValue(ids)).map((value) => [name, textOf(value)] as const)),
+    fc.option(fc.oneof(valueFor(schema, ids, 0), oddValue(ids)).map((value) => [name, textOf(value)] as const)),
   );
   return fc
     .tuple(...pairs)
@@ -71,9 +74,14 @@ function textOf(value: unknown): string {
 /** As described; the example with one part of it replaced, added or taken out; and texts that are no JSON. */
 function bodyOf({ schema, example }: { schema: Schema; example: unknown }, ids: readonly string[]) {
   return fc.oneof(
-    { weight: 4, arbitrary: valueOf(schema, ids, 0).map(jsonOf) },
+    { weight: 4, arbitrary: valueFor(schema, ids, 0).map(jsonOf) },
     { weight: 5, arbitrary: mutated(example, ids).map(jsonOf) },
-    { weight: 2, arbitrary: valueOf(schema, ids, 0).chain((value) => mutated(value, ids)).map(jsonOf) },
+    {
+      weight: 2,
+      arbitrary: valueFor(schema, ids, 0)
+        .chain((value) => mutated(value, ids))
+        .map(jsonOf),
+    },
     { weight: 1, arbitrary: brokenText(example) },
   );
 }
@@ -86,15 +94,26 @@ function brokenText(example: unknown): fc.Arbitrary<string> {
   const text = jsonOf(example);
   return fc.oneof(
     fc.nat(text.length).map((at) => text.slice(0, at)),
-    fc.constantFrom("", "[]", "null", '"x"', "1e400", "-0", "{".repeat(5_000), "[".repeat(50_000), '{"__proto__":{"a":1}}'),
+    fc.constantFrom(
+      "",
+      "[]",
+      "null",
+      '"x"',
+      "1e400",
+      "-0",
+      "{".repeat(5_000),
+      "[".repeat(50_000),
+      '{"__proto__":{"a":1}}',
+    ),
   );
 }
 
 /** One place of a document changed. */
 function mutated(value: unknown, ids: readonly string[]): fc.Arbitrary<unknown> {
   const places = placesOf(value, []);
-  return fc.tuple(fc.constantFrom(...places), oddValue(ids), fc.constantFrom("replace", "remove", "add")).map(
-    ([place, odd, how]) => {
+  return fc
+    .tuple(fc.constantFrom(...places), oddValue(ids), fc.constantFrom("replace", "remove", "add"))
+    .map(([place, odd, how]) => {
       const copy = structuredClone({ root: value }) as { root: unknown };
       const [parent, name] = parentOf(copy, ["root", ...place]);
       if (how === "remove") delete parent[name];
@@ -102,8 +121,7 @@ function mutated(value: unknown, ids: readonly string[]): fc.Arbitrary<unknown> 
         Object.assign(parent[name] as object, { [String(odd).slice(0, 30)]: odd });
       } else parent[name] = odd;
       return copy.root;
-    },
-  );
+    });
 }
 
 type Place = readonly string[];
@@ -124,7 +142,24 @@ function parentOf(root: object, place: Place): [Record<string, unknown>, string]
 function oddValue(ids: readonly string[]): fc.Arbitrary<unknown> {
   return fc.oneof(
     fc.constantFrom<unknown>(
-      ...[null, true, "", " ", 0, -1, 1e308, 0.1, 9_007_199_254_740_993, [], {}, [[]], [null], "\u0000", "\ud800", "a\r\nb: c"],
+      ...[
+        null,
+        true,
+        "",
+        " ",
+        0,
+        -1,
+        1e308,
+        0.1,
+        9_007_199_254_740_992,
+        [],
+        {},
+        [[]],
+        [null],
+        "\u0000",
+        "\ud800",
+        "a\r\nb: c",
+      ],
       ...["x".repeat(5_000), "1s", "P1D", "2026-13-45T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"],
       ...["infinity", "-infinity", "2026-02-30T10:00:00+99:00", "$..*", "$[?@.a", "$[?match(@.a, '(a+)+$')]"],
       ...["http://127.0.0.1/", "http://[::1]:80/", "javascript:1", "file:///etc/passwd", "https://a b/", "http://"],
@@ -139,17 +174,17 @@ function oddValue(ids: readonly string[]): fc.Arbitrary<unknown> {
 }
 
 /** A value of a JSON Schema (2020-12), as far as zod writes one. */
-function valueOf(schema: Schema, ids: readonly string[], depth: number): fc.Arbitrary<unknown> {
+function valueFor(schema: Schema, ids: readonly string[], depth: number): fc.Arbitrary<unknown> {
   const choices = (schema.anyOf ?? schema.oneOf) as Schema[] | undefined;
-  if (choices) return fc.oneof(...choices.map((choice) => valueOf(choice, ids, depth)));
-  if (schema.allOf) return fc.oneof(...(schema.allOf as Schema[]).map((part) => valueOf(part, ids, depth)));
+  if (choices) return fc.oneof(...choices.map((choice) => valueFor(choice, ids, depth)));
+  if (schema.allOf) return fc.oneof(...(schema.allOf as Schema[]).map((part) => valueFor(part, ids, depth)));
   if ("const" in schema) return fc.constant(schema.const);
   if (schema.enum) return fc.constantFrom(...(schema.enum as unknown[]));
   switch (schema.type) {
     case "object":
       return objectOf(schema, ids, depth);
     case "array":
-      return fc.array(valueOf((schema.items ?? {}) as Schema, ids, depth + 1), {
+      return fc.array(valueFor((schema.items ?? {}) as Schema, ids, depth + 1), {
         minLength: Math.min(Number(schema.minItems ?? 0), 3),
         maxLength: Math.min(Number(schema.maxItems ?? 3), 3),
       });
@@ -172,13 +207,15 @@ function objectOf(schema: Schema, ids: readonly string[], depth: number): fc.Arb
   const properties = Object.entries((schema.properties ?? {}) as Record<string, Schema>);
   const required = new Set((schema.required ?? []) as string[]);
   const known = properties.map(([name, inner]) => {
-    const value = valueOf(inner, ids, depth + 1).map((each) => [name, each] as const);
+    const value = valueFor(inner, ids, depth + 1).map((each) => [name, each] as const);
     return required.has(name) ? value : fc.option(value, { freq: 2 });
   });
   const rest = schema.additionalProperties;
   const extra =
     typeof rest === "object" && rest !== null
-      ? fc.dictionary(fc.stringMatching(/^[a-z_][a-z0-9_-]{0,12}$/), valueOf(rest as Schema, ids, depth + 1), { maxKeys: 3 })
+      ? fc.dictionary(fc.stringMatching(/^[a-z_][a-z0-9_-]{0,12}$/), valueFor(rest as Schema, ids, depth + 1), {
+          maxKeys: 3,
+        })
       : fc.constant({});
   return fc
     .tuple(extra, fc.tuple(...known))
@@ -192,10 +229,24 @@ function boundsOf(schema: Schema): { min: number; max: number } {
 }
 
 /** Texts that mean something here are as likely as others, or validation would let hardly any through. */
-const MEANINGFUL = ["30s", "1d", "$.a", "$.items[*]", "order.paid", "https://receiver.example/x", "a", "x-team", "*", "2026-11-21T20:00:00Z"];
+const MEANINGFUL = [
+  "30s",
+  "1d",
+  "$.a",
+  "$.items[*]",
+  "order.paid",
+  "https://receiver.example/x",
+  "a",
+  "x-team",
+  "*",
+  "2026-11-21T20:00:00Z",
+];
 
 function stringOf(schema: Schema, ids: readonly string[]): fc.Arbitrary<string> {
-  const length = { minLength: Math.min(Number(schema.minLength ?? 0), 40), maxLength: Math.min(Number(schema.maxLength ?? 40), 40) };
+  const length = {
+    minLength: Math.min(Number(schema.minLength ?? 0), 40),
+    maxLength: Math.min(Number(schema.maxLength ?? 40), 40),
+  };
   return fc.oneof(
     { weight: 4, arbitrary: fc.constantFrom(...MEANINGFUL, ...ids) },
     { weight: 2, arbitrary: fc.string({ ...length, unit: "grapheme" }) },

@@ -3,6 +3,7 @@ import type { Resources } from "../../delivering/resources.ts";
 import type { Identity } from "../../identity/identity.ts";
 import type { Config } from "../../platform/config.ts";
 import type { Database } from "../../platform/database.ts";
+import type { Plugins } from "../../plugins/plugins.ts";
 import type { Secrets } from "../../vault/secrets.ts";
 import type { Watching } from "../../watching/watching.ts";
 import type { Route } from "../route.ts";
@@ -15,6 +16,7 @@ import { newWatchPages } from "./new_watch.ts";
 import { operationPages } from "./operations.ts";
 import { overviewRoutes } from "./overview.ts";
 import { peoplePages } from "./people.ts";
+import { pluginPages } from "./plugins.ts";
 import { recordPages } from "./records.ts";
 import { secretPages } from "./secrets.ts";
 import { signInRoutes } from "./sign_in.ts";
@@ -28,6 +30,8 @@ export type DashboardDeps = {
   secrets: Secrets;
   config: Config;
   checkUrl: CheckUrl;
+  /** Without it the page of plugins has none to show. */
+  plugins?: Pick<Plugins, "list">;
 };
 
 /** All pages for people. */
@@ -45,6 +49,7 @@ export function dashboardRoutes(deps: DashboardDeps): Route[] {
     ...secretPages(deps),
     ...apiKeyPages({ database: deps.database, apiKeys: deps.identity.apiKeys }),
     ...peoplePages({ database: deps.database, users: deps.identity.users }),
+    ...pluginPages({ list: () => deps.plugins?.list() ?? [] }),
     ...recordPages(deps),
   ];
 }
