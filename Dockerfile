@@ -4,6 +4,7 @@ ARG BUN_VERSION=1.4.4
 FROM docker.io/oven/bun:${BUN_VERSION}-slim AS build
 WORKDIR /app
 COPY package.json bun.lock bunfig.toml ./
+COPY src/platform/patches src/platform/patches
 # The image has Bun already; compiler (a peer of Elysia), source maps and static libraries are of no use at run time.
 RUN bun install --frozen-lockfile --production \
  && rm -rf node_modules/bun node_modules/@oven node_modules/.bin node_modules/typescript node_modules/@typescript \

@@ -2,6 +2,8 @@
 // pages are replaced while they are looked at; nothing here is needed to read a page or to send a form.
 (() => {
   document.documentElement.classList.add("scripted");
+  // On a narrow screen the navigation is a strip: its present entry has to be in sight.
+  document.querySelector('[aria-current="page"]')?.scrollIntoView({ inline: "center", block: "nearest" });
 
   document.addEventListener("click", (event) => {
     const copy = event.target.closest("[data-copy]");
@@ -266,12 +268,14 @@
         ],
         // The second line is dashed: lines are told apart without their colours.
         series: [{}].concat(
-          lines.map(([, label, name], i) => ({
+          lines.map(([key, label, name], i) => ({
             label,
             stroke: colour(name),
             width: 2,
             ...(i === 0 ? {} : { dash: [6, 4] }),
-            points: { show: false },
+            // A line needs two points: fewer are drawn as dots.
+            points: { show: series[key].filter((value) => value !== null).length < 3, size: 5 },
+            spanGaps: unit === "ms",
           })),
         ),
         hooks: { setCursor: [(plot) => tell(plot.cursor.idx ?? series.at.length - 1)] },

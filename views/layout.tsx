@@ -68,33 +68,35 @@ export function Layout({ frame, title, section, crumb, beside, actions, plots = 
           To the content
         </a>
         <header class="side">
-          <Brand />
-          <nav aria-label="Dashboard">
-            {ENTRIES.map((group) => (
-              <ul>
-                {group
-                  .filter((entry) => !entry.admin || user.role === "admin")
-                  .map(({ href, text }) => (
-                    <li>
-                      <a href={href} aria-current={href === section ? "page" : undefined}>
-                        {text}
-                      </a>
-                    </li>
-                  ))}
-              </ul>
-            ))}
-          </nav>
-          <div class="who">
-            <span class="break">
-              <a href="/account">{user.name}</a> <span class="quiet">{user.role}</span>
-            </span>
-            <div class="row">
-              <ThemeForm theme={theme} />
-              <form method="post" action="/sign-out">
-                <button type="submit" class="slight">
-                  Sign out
-                </button>
-              </form>
+          <div class="inside">
+            <Brand />
+            <nav aria-label="Dashboard">
+              {ENTRIES.map((group) => (
+                <ul>
+                  {group
+                    .filter((entry) => !entry.admin || user.role === "admin")
+                    .map(({ href, text }) => (
+                      <li>
+                        <a class="entry" href={href} aria-current={href === section ? "page" : undefined}>
+                          {text}
+                        </a>
+                      </li>
+                    ))}
+                </ul>
+              ))}
+            </nav>
+            <div class="who">
+              <span class="break">
+                <a href="/account">{user.name}</a> <span class="quiet">{user.role}</span>
+              </span>
+              <div class="row">
+                <ThemeForm theme={theme} />
+                <form method="post" action="/sign-out">
+                  <button type="submit" class="slight">
+                    Sign out
+                  </button>
+                </form>
+              </div>
             </div>
           </div>
         </header>
@@ -107,7 +109,7 @@ export function Layout({ frame, title, section, crumb, beside, actions, plots = 
             ) : null}
             <h1>{title}</h1>
             {beside}
-            {actions ? <div class="actions">{actions}</div> : null}
+            {actions ? <div class="actions end">{actions}</div> : null}
           </div>
           {frame.notice ? (
             <p class="notice" role="status">

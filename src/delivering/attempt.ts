@@ -2,6 +2,7 @@ import type { Clock } from "../platform/clock.ts";
 import { AppError } from "../platform/errors.ts";
 import type { Outbound, OutboundResult } from "../platform/outbound.ts";
 import { parseRetryAfter } from "../platform/retry_after.ts";
+import { headerSecrets, LONGEST_SECRET_BYTES, redactor } from "../vault/credentials.ts";
 import { isCredentialName, MASK, openHeaders, type StoredHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Authorise } from "./authorise.ts";
@@ -51,12 +52,20 @@ export async function attempt(deps: AttemptDeps, owed: Owed, endpoint: Endpoint,
     }
     const { url, headers, secretHeaders, redact } = prepared;
     const shown: Shown = {
-      url: redact(url),
+      url: redact ? redact(url) : url,
       headers: mask(headers, secretHeaders),
       body: made?.body?.replaceAll("\0", "") ?? null,
       plugins: made?.plugins ?? null,
     };
-    return judge(deps, owed, endpoint, attemptId, shown, resultOf(result, redact, deps.clock.now()), answerOf(result));
+    return judge(
+      deps,
+      owed,
+      endpoint,
+      attemptId,
+      shown,
+      resultOf(result, redact, deps.clock.now()),
+      answerOf(result, redact),
+    );
   } catch (error) {
     // A credential that cannot be opened or fetched fails this try, with its sentence; all else is a fault of ours.
     if (!(error instanceof AppError)) throw error;
@@ -82,7 +91,7 @@ function send(deps: AttemptDeps, prepared: Prepared, endpoint: Endpoint, signal:
     headers: prepared.headers,
     body: prepared.body,
     timeoutMs: endpoint.timeoutMs,
-    maxBytes: KEPT_BYTES,
+    maxBytes: prepared.redact ? KEPT_BYTES + LONGEST_SECRET_BYTES : KEPT_BYTES,
     oversize: "truncate",
     signal,
   });
@@ -93,11 +102,12 @@ type Prepared = {
   headers: Record<string, string>;
   secretHeaders: readonly string[];
   body: string;
-  redact(text: string): string;
+  redact: Redact | null;
   refused(): Promise<boolean>;
 };
 
-const AS_IT_IS = { redact: (text: string) => text, refused: () => Promise.resolve(false) };
+/** Takes what must not be told out of a text. Null where the request carries nothing of the kind. */
+type Redact = (text: string) => string;
 
 /** @throws AppError when something sealed cannot be opened */
 async function prepare(deps: AttemptDeps, owed: Owed, endpoint: Endpoint, made: Made | null): Promise<Prepared> {
@@ -119,12 +129,26 @@ async function prepare(deps: AttemptDeps, owed: Owed, endpoint: Endpoint, made: 
     "webhook-signature": signatureHeader(id, timestamp, body, liveKeys(endpoint, timestamp * 1000)),
   };
   if (target) headers["x-deltahook-event"] = owed.type;
-  const secretHeaders = [...endpoint.secretHeaders, ...sealedNames(target?.headers)];
-  if (made) secretHeaders.push(...Object.keys(made.headers).filter(isCredentialName));
+  const added = [...sealedNames(target?.headers), ...Object.keys(made?.headers ?? {}).filter(isCredentialName)];
+  const secretHeaders = [...endpoint.secretHeaders, ...added];
+  const redact = both(endpoint.redact, redactorOf(added, headers));
   const request = { url: target?.url ?? endpoint.url, headers };
-  if (endpoint.secretId === null) return { ...request, body, secretHeaders, ...AS_IT_IS };
+  if (endpoint.secretId === null) return { ...request, body, secretHeaders, redact, refused: async () => false };
   const authorised = await deps.authorise(endpoint.secretId, request);
-  return { ...authorised, body, secretHeaders: [...secretHeaders, ...authorised.secretHeaders] };
+  return {
+    ...authorised,
+    body,
+    secretHeaders: [...secretHeaders, ...authorised.secretHeaders],
+    redact: both(redact, authorised.redact),
+  };
+}
+
+function redactorOf(names: readonly string[], headers: Record<string, string>): Redact | null {
+  return names.length === 0 ? null : redactor(names.flatMap((name) => headerSecrets(headers[name] ?? "")));
+}
+
+function both(one: Redact | null, other: Redact | null): Redact | null {
+  return one && other ? (text) => other(one(text)) : (one ?? other);
 }
 
 function targetOf(owed: Owed): Target | null {
@@ -147,7 +171,7 @@ function mask(headers: Record<string, string>, secret: readonly string[]): Recor
   );
 }
 
-function resultOf(result: OutboundResult, redact: (text: string) => string, now: number): TryResult {
+function resultOf(result: OutboundResult, redact: Redact | null, now: number): TryResult {
   if (result.ok) {
     const retryAfter = result.headers["retry-after"];
     return {
@@ -157,21 +181,37 @@ function resultOf(result: OutboundResult, redact: (text: string) => string, now:
     };
   }
   if (result.fault.kind === "aborted") return { kind: "interrupted" };
-  return { kind: "fault", fault: result.fault.kind, message: redact(result.fault.message) };
+  const { message } = result.fault;
+  return { kind: "fault", fault: result.fault.kind, message: redact ? redact(message) : message };
 }
 
 type Seen = { ms: number; status?: number; headers?: string; body?: string };
 
-function answerOf(result: OutboundResult): Seen {
+/** What is kept of an answer. A receiver may say back what it was sent: the credentials in hand are taken out. */
+function answerOf(result: OutboundResult, redact: Redact | null): Seen {
   if (!result.ok) return { ms: result.ms };
-  const success = result.status >= 200 && result.status < 300;
-  const kept = result.body.subarray(0, success ? KEPT_BYTES_OF_SUCCESS : KEPT_BYTES);
+  const { ms, status, body } = result;
+  const success = status >= 200 && status < 300;
+  const keptBytes = success ? KEPT_BYTES_OF_SUCCESS : KEPT_BYTES;
+  const headers = redact
+    ? Object.fromEntries(Object.entries(result.headers).map(([name, value]) => [redact(name), redact(value)]))
+    : result.headers;
   return {
-    ms: result.ms,
-    status: result.status,
-    headers: JSON.stringify(result.headers).replaceAll("\\u0000", ""),
-    body: new TextDecoder().decode(kept).replaceAll("\0", ""),
+    ms,
+    status,
+    headers: JSON.stringify(headers).replaceAll("\\u0000", ""),
+    body: (redact ? redactedStart(body, keptBytes, redact) : startOf(body, keptBytes)).replaceAll("\0", ""),
   };
+}
+
+function startOf(body: Uint8Array, bytes: number): string {
+  return new TextDecoder().decode(body.subarray(0, bytes));
+}
+
+/** Redacted before it is cut, or the start of a secret could stand at the end. */
+function redactedStart(body: Uint8Array, bytes: number, redact: Redact): string {
+  const text = redact(startOf(body, bytes + LONGEST_SECRET_BYTES));
+  return startOf(new TextEncoder().encode(text), bytes);
 }
 
 function judge(

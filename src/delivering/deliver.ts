@@ -119,7 +119,7 @@ export function createDeliverer(
     if (endpoint.rateLimit !== null && !owed.probe && (await deps.pacer.take(endpoint)) === "park") {
       return deps.stopping() ? release(owed) : park(owed, endpoint);
     }
-    const entry = owed.probe ? "go" : await deps.gate.enter(endpoint);
+    const entry = owed.probe ? "go" : await deps.gate.enter(owed.seq === null ? endpoint : headOf(endpoint));
     if (entry === "stopped") return release(owed);
     if (entry === "park") return park(owed, endpoint);
     return send(owed, endpoint);
@@ -161,4 +161,9 @@ export function createDeliverer(
       await Promise.all([parking.drain(), releasing.drain(), deps.recorder.drain()]);
     },
   };
+}
+
+/** An ordered endpoint has one head out among all nodes, whose shares of that one place would mostly be nothing. */
+function headOf(endpoint: Endpoint): { id: string; maxInFlight: number } {
+  return { id: endpoint.id, maxInFlight: Number.MAX_SAFE_INTEGER };
 }

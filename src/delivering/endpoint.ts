@@ -12,6 +12,8 @@ export type Endpoint = {
   headers: Record<string, string>;
   /** Names of the headers whose values are credentials: shown as `***`. */
   secretHeaders: readonly string[];
+  /** Takes the values of those headers out of a text; null where there are none. */
+  redact: ((text: string) => string) | null;
   secretId: string | null;
   plugin: readonly string[];
   pluginOptions: unknown;

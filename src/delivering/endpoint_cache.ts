@@ -1,6 +1,7 @@
 import { createBatcher } from "../platform/batch.ts";
 import type { Sql } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
+import { headerSecrets, redactor } from "../vault/credentials.ts";
 import { isCredentialName, openHeaders, type StoredHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -93,16 +94,20 @@ async function openEndpoint(
   vault: Vault,
   defaults: { retry: RetryPolicy; timeoutMs: number },
 ): Promise<Endpoint> {
+  const opened = await openSealed(row, vault);
+  const secretHeaders = Object.keys(row.headers).filter(
+    (name) => isCredentialName(name) || typeof row.headers[name] !== "string",
+  );
+  const values = secretHeaders.map((name) => opened.headers[name] ?? "");
   return {
-    ...(await openSealed(row, vault)),
+    ...opened,
     id: row.id,
     revision: row.revision,
     kind: row.kind,
     name: row.name,
     url: row.url,
-    secretHeaders: Object.keys(row.headers).filter(
-      (name) => isCredentialName(name) || typeof row.headers[name] !== "string",
-    ),
+    secretHeaders,
+    redact: values.length === 0 ? null : redactor(values.flatMap(headerSecrets)),
     secretId: row.secret_id,
     plugin: row.plugin,
     pluginOptions: row.plugin_options,

@@ -38,6 +38,8 @@ const SLOW_MS = 2_000;
 /** How long a delivery may wait in memory for its endpoint before it is parked; a lane without progress for as long is stuck. */
 const PATIENCE_MS = 500;
 const LOOK_EVERY_MS = 100;
+/** In flight at an endpoint that has not answered here yet: several that hang from the start cannot fill the node. */
+const UNPROVEN_TRIES = 4;
 
 /**
  * Shares a node's `limit` of tries in flight among endpoints, in turn, each within its own cap. Slow endpoints together
@@ -71,8 +73,8 @@ export function createGate(options: {
     lookedAt = at;
     if (late) return;
     judgeStuck();
-    parkImpatient();
     pump();
+    parkImpatient();
   }
 
   function laneOf({ id, maxInFlight }: Capped): Lane {
@@ -123,8 +125,13 @@ export function createGate(options: {
   }
 
   function canGo(lane: Lane): boolean {
-    if (isFull() || lane.inFlight >= lane.share) return false;
+    if (isFull() || lane.inFlight >= placesOf(lane)) return false;
     return !lane.slow || slowTotal < slowPlaces;
+  }
+
+  function placesOf(lane: Lane): number {
+    const proven = lane.averageMs > 0 || lane.slow;
+    return proven ? lane.share : Math.min(lane.share, UNPROVEN_TRIES);
   }
 
   function admit(lane: Lane): void {
@@ -159,7 +166,7 @@ export function createGate(options: {
    */
   function mostWaiting(lane: Lane): number {
     if (lane.slow) return 0;
-    return (lane.share * PATIENCE_MS) / Math.max(lane.averageMs, stillMs(lane));
+    return (placesOf(lane) * PATIENCE_MS) / Math.max(lane.averageMs, stillMs(lane));
   }
 
   function parkImpatient(): void {
@@ -167,7 +174,7 @@ export function createGate(options: {
     for (let i = ring.length - 1; i >= 0; i--) {
       const lane = ring[i] as Lane;
       // Who waits only for the node itself gains nothing from being parked.
-      if (lane.inFlight < lane.share && !lane.slow) continue;
+      if (lane.inFlight < placesOf(lane) && !lane.slow) continue;
       const most = mostWaiting(lane);
       const keep: Waiter[] = [];
       for (const waiter of lane.waiting) {
@@ -188,7 +195,7 @@ export function createGate(options: {
         admit(lane);
         return "go";
       }
-      if (lane.inFlight >= lane.share && lane.waiting.length >= mostWaiting(lane)) return "park";
+      if (lane.inFlight >= placesOf(lane) && lane.waiting.length >= mostWaiting(lane)) return "park";
       return new Promise((resolve) => {
         if (lane.waiting.length === 0) ring.push(lane);
         lane.waiting.push({ since: now(), resolve });

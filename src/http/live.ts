@@ -99,8 +99,8 @@ function formatCursor({ snapshot, blocks }: Position): string {
 function parseCursor(cursor: string | null): Position | null {
   if (cursor === null || cursor.length > 2_000) return null;
   const [snapshot = "", ...places] = cursor.split("~");
-  // As Postgres writes it: xmin:xmax:xip_list, each number below 2^63.
-  if (!/^\d{1,18}:\d{1,18}:(?:\d{1,18}(?:,\d{1,18})*)?$/.test(snapshot)) return null;
+  // As Postgres writes it: xmin:xmax:xip_list, each number below 2^53.
+  if (!/^\d{1,15}:\d{1,15}:(?:\d{1,15}(?:,\d{1,15})*)?$/.test(snapshot)) return null;
   const [xmin = "", xmax = ""] = snapshot.split(":");
   if (BigInt(xmin) > BigInt(xmax)) return null;
   const blocks = places.map((place) => place.split("=")).map(([name = "", block]) => [name, Number(block)] as const);

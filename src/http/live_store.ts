@@ -38,7 +38,7 @@ const SLACK_BLOCKS = 128;
 /** After a long absence no more than the end of each table is read. */
 const MOST_BLOCKS = 8_192;
 
-/** Where the log ends now. Only the current partition of each table and the one before are still written to. */
+/** Where the log ends now. A partition is written to for a little longer than its time: polls take up to some minutes. */
 export async function readPosition(sql: SqlRunner): Promise<Position> {
   const [row] = await sql<Position[]>`
     select pg_current_snapshot()::text as snapshot, coalesce(json_object_agg(name, blocks), '{}'::json) as blocks
@@ -46,7 +46,7 @@ export async function readPosition(sql: SqlRunner): Promise<Position> {
       select name, pg_relation_size(oid) / current_setting('block_size')::int as blocks
       from (
         select child.oid, child.relname as name,
-          row_number() over (partition by parent.relname order by child.relname desc) as place
+          lag(substring(child.relname from '_p(.*)$')) over (partition by parent.relname order by child.relname desc) as newer
         from pg_class parent
         join pg_namespace namespace on namespace.oid = parent.relnamespace and namespace.nspname = 'deltahook'
         join pg_inherits link on link.inhparent = parent.oid
@@ -54,7 +54,7 @@ export async function readPosition(sql: SqlRunner): Promise<Position> {
         where parent.relname = any(${TABLES as unknown as string[]}::text[])
           and substring(child.relname from '_p(.*)$') <= to_char(now() at time zone 'UTC', 'YYYYMMDD"t"HH24')
       ) as known
-      where place <= 2
+      where newer is null or newer > to_char((now() - interval '5 minutes') at time zone 'UTC', 'YYYYMMDD"t"HH24')
     ) as written`;
   return row ?? { snapshot: "1:1:", blocks: {} };
 }
@@ -75,12 +75,10 @@ export async function readBetween(
   if (leaves.length === 0) return [];
   const parts = leaves.map((name) => {
     const seen = Math.max((from.blocks[name] ?? 0) - SLACK_BLOCKS, (to.blocks[name] ?? 0) - MOST_BLOCKS, 0);
-    const place = `(${seen},0)`;
-    return sql`(${columnsOf(sql, tableOf(name), name)}
-      where log.ctid >= ${place}::text::tid
-        and not pg_visible_in_snapshot(${wideXmin(sql, from.snapshot)}, ${from.snapshot}::text::pg_snapshot)
-        and pg_visible_in_snapshot(${wideXmin(sql, from.snapshot)}, ${to.snapshot}::text::pg_snapshot)
-        ${matches(sql, tableOf(name), filter)})`;
+    return sql`(select ${columnsOf(sql, tableOf(name))}
+      from (select *, ${xidOf(sql, from.snapshot)} as xid from ${sql(`deltahook.${name}`)} log
+            where log.ctid >= ${`(${seen},0)`}::text::tid) log
+      where not ${isSeen(sql, from.snapshot)} and ${isSeen(sql, to.snapshot)} ${matches(sql, tableOf(name), filter)})`;
   });
   const found = parts.reduce((all, part) => sql`${all} union all ${part}`);
   return sql<LiveRow[]>`
@@ -95,22 +93,37 @@ export async function readBetween(
     order by recent.id desc`;
 }
 
-/** `xmin` has 32 bits; a snapshot counts on beyond them. The one meant is the nearest to the snapshot. */
-function wideXmin(sql: SqlRunner, snapshot: string) {
-  const next = sql`pg_snapshot_xmax(${snapshot}::text::pg_snapshot)::text::bigint`;
-  return sql`greatest(0, ${next} - 2147483648
-    + mod(log.xmin::text::bigint - mod(${next}, 4294967296) + 6442450944, 4294967296))::text::xid8`;
+/**
+ * Who wrote a row, counted as snapshots count: `xmin` has 32 bits only, and `age` tells how far two of them are apart.
+ * Numbers instead of `pg_visible_in_snapshot`, whose argument would have to be made from text for each row.
+ */
+function xidOf(sql: SqlRunner, snapshot: string) {
+  // Numbers below 3 have a meaning of their own.
+  const known = parseSnapshot(snapshot).xmax + 3;
+  return sql`(select ${known}::bigint + age(${String(known % 2 ** 32)}::text::xid)) - age(log.xmin)`;
 }
 
-function columnsOf(sql: SqlRunner, table: LogTable, name: string) {
-  const leaf = sql(`deltahook.${name}`);
+/** Whether a snapshot shows what `xid` wrote. */
+function isSeen(sql: SqlRunner, snapshot: string) {
+  const { xmin, xmax, running } = parseSnapshot(snapshot);
+  return sql`(log.xid < ${xmin}::bigint or (log.xid < ${xmax}::bigint and log.xid <> all(${running}::bigint[])))`;
+}
+
+/** `xmin:xmax:xip_list`, as Postgres writes a snapshot. */
+function parseSnapshot(snapshot: string): { xmin: number; xmax: number; running: number[] } {
+  const [xmin = "", xmax = "", running = ""] = snapshot.split(":");
+  const list = running === "" ? [] : running.split(",").map(Number);
+  return { xmin: Number(xmin), xmax: Number(xmax), running: list };
+}
+
+function columnsOf(sql: SqlRunner, table: LogTable) {
   if (table === "attempts") {
-    return sql`select 'attempt' as kind, log.id, log.delivery_id as subject, log.outcome, log.status, log.ms, 0 as changes,
-      log.error as problem, log.number from ${leaf} log`;
+    return sql`'attempt' as kind, log.id, log.delivery_id as subject, log.outcome, log.status, log.ms, 0 as changes,
+      log.error as problem, log.number`;
   }
   const changes = table === "polls" ? sql`log.changes` : sql`0`;
-  return sql`select 'poll' as kind, log.id, log.watch_id as subject, log.outcome, log.status, log.ms, ${changes} as changes,
-    log.problem, 0 as number from ${leaf} log`;
+  return sql`'poll' as kind, log.id, log.watch_id as subject, log.outcome, log.status, log.ms, ${changes} as changes,
+    log.problem, 0 as number`;
 }
 
 function isWanted(table: LogTable, { show, watch, endpoint }: LiveFilter): boolean {

@@ -56,6 +56,8 @@ const STALL_TICKS = 3;
 /** Hooks that really wait (for a timer, a file) may do so side by side. */
 const MOST_PENDING = 256;
 const MAX_ID = 2 ** 30;
+/** Threads that nobody asked anything for so long are ended: they hold tens of megabytes, and start in 20 ms. */
+const IDLE_MS = 60_000;
 
 /**
  * Hands calls to threads, many to a message, and takes care of what hooks can do to a thread. One that occupies its
@@ -63,7 +65,7 @@ const MAX_ID = 2 ** 30;
  * ones run one by one on threads of their own. What overruns or ends its thread fails, what only stood beside it runs
  * again: so a call may run twice, and each is answered once.
  */
-export function createPool(options: { bundles: readonly Bundle[]; log: Log }): Pool {
+export function createPool(options: { bundles: readonly Bundle[]; log: Log; idleMs?: number }): Pool {
   const suspects = createSuspects();
   const places = new Set<Place>();
   const live = new Set<Call>();
@@ -72,6 +74,7 @@ export function createPool(options: { bundles: readonly Bundle[]; log: Log }): P
   let scheduled = false;
   let hasEnded = false;
   let watching: ReturnType<typeof setInterval> | null = null;
+  let resting: ReturnType<typeof setTimeout> | null = null;
   let retiring = false;
   let stopped = false;
 
@@ -201,6 +204,7 @@ export function createPool(options: { bundles: readonly Bundle[]; log: Log }): P
     if (!places.has(place)) return;
     if (Array.isArray(loaded)) {
       place.ready = true;
+      rest();
       if (place.wary) place.thread.stepBack();
       schedule();
       return;
@@ -241,6 +245,16 @@ export function createPool(options: { bundles: readonly Bundle[]; log: Log }): P
     if ([...places].some(({ calls }) => calls.size > 0)) return;
     if (watching) clearInterval(watching);
     watching = null;
+    rest();
+  }
+
+  /** Begins to count the time without work anew. */
+  function rest(): void {
+    if (resting) clearTimeout(resting);
+    resting = setTimeout(() => {
+      if (live.size === 0) for (const place of places) close(place);
+    }, options.idleMs ?? IDLE_MS);
+    resting.unref();
   }
 
   /** What stands behind the occupant has not begun. */
@@ -315,6 +329,7 @@ export function createPool(options: { bundles: readonly Bundle[]; log: Log }): P
   function stop(): void {
     stopped = true;
     if (watching) clearInterval(watching);
+    if (resting) clearTimeout(resting);
     for (const call of [...live]) call.finish({ ended: true });
     for (const { thread } of places) thread.end();
     places.clear();

@@ -33,7 +33,7 @@ export function applyCredential(
   credential: ReadyCredential,
   request: { url: string; headers: Record<string, string> },
 ): AppliedCredential {
-  const redact = redactor(secretsOf(credential));
+  const redact = redactorOf(credential);
   if (credential.kind === "query") {
     const url = withParameter(request.url, credential.name, credential.value);
     return { url, headers: request.headers, secretHeaders: [], redact };
@@ -44,7 +44,33 @@ export function applyCredential(
   return { url: request.url, headers, secretHeaders: [name.toLowerCase()], redact };
 }
 
-/** A function that replaces the given values, raw, URL-encoded, JSON-escaped or in Base64, by `***`. */
+/** Kept as long as the credential is: making its pattern costs more than the rest of a small request. */
+const redactors = new WeakMap<ReadyCredential, (text: string) => string>();
+
+function redactorOf(credential: ReadyCredential): (text: string) => string {
+  const known = redactors.get(credential) ?? redactor(secretsOf(credential));
+  redactors.set(credential, known);
+  return known;
+}
+
+/** What must not be told of a credential header: its value, and what of it another program may say on its own. */
+export function headerSecrets(value: string): string[] {
+  const basic = /^basic +(\S+)$/i.exec(value)?.[1];
+  const password = basic
+    ? Buffer.from(basic, "base64")
+        .toString()
+        .replace(/^[^:]*:/, "")
+    : "";
+  return [value, password, ...value.split(/[\s;,=]+/).filter((part) => part.length >= LEAST_PART)];
+}
+
+/** Shorter parts are words such as `Bearer` or `path`. */
+const LEAST_PART = 8;
+
+/** No spelling of a secret is longer in bytes: 8,192 characters, percent-encoded. */
+export const LONGEST_SECRET_BYTES = 3 * 8_192;
+
+/** A function that replaces the given values by `***`: raw, percent-encoded, JSON-escaped, in hexadecimal or Base64, in any case. */
 export function redactor(secrets: readonly string[]): (text: string) => string {
   let pattern: RegExp | null = null;
   return (text) => {
@@ -61,7 +87,8 @@ function patternOf(secrets: readonly string[]): RegExp {
   const sources = forms
     .sort((a, b) => b.length - a.length)
     .map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"));
-  return new RegExp(sources.join("|"), "g");
+  // Header names are told in small letters.
+  return new RegExp(sources.join("|"), "gi");
 }
 
 const NOTHING = /(?!)/g;
@@ -105,19 +132,29 @@ function parameterName(pair: string): string | undefined {
   return new URLSearchParams(pair).keys().next().value;
 }
 
+/** The ways in which programs say a text back. */
 function spellings(secret: string): string[] {
   const bytes = Buffer.from(secret, "utf8");
-  const base64 = bytes.toString("base64");
   const percent = encodeURIComponent(secret);
   return [
     secret,
     percent,
-    percent.replace(/%[0-9A-F]{2}/g, (byte) => byte.toLowerCase()),
+    encodeURIComponent(percent),
     new URLSearchParams({ s: secret }).toString().slice(2),
     encodeURI(secret),
     JSON.stringify(secret).slice(1, -1),
-    base64,
-    base64.replace(/=+$/, ""),
-    bytes.toString("base64url"),
+    bytes.toString("hex"),
+    ...base64Spellings(bytes),
   ];
+}
+
+/** Whole, and what stays the same of it when other text stands before and after (`user:`, `Bearer `). */
+function base64Spellings(bytes: Buffer): string[] {
+  const whole = bytes.toString("base64");
+  const inside = [0, 1, 2].map((before) => {
+    const text = Buffer.concat([Buffer.alloc(before), bytes]).toString("base64");
+    return text.slice(before === 0 ? 0 : 4, Math.floor((before + bytes.length) / 3) * 4);
+  });
+  const all = [whole, whole.replace(/=+$/, ""), ...inside.filter((text) => text.length >= LEAST_PART)];
+  return [...all, ...all.map((text) => text.replaceAll("+", "-").replaceAll("/", "_"))];
 }

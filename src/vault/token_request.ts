@@ -39,12 +39,13 @@ export async function fetchToken(outbound: Outbound, client: OAuthClient, timeou
 
 function readReply(result: OutboundResult, client: OAuthClient): FetchedToken {
   const server = `The OAuth2 token server ${URL.parse(client.tokenUrl)?.host ?? ""}`;
+  const redact = redactor([
+    client.clientSecret,
+    basicUserPass(formEncode(client.clientId), formEncode(client.clientSecret)),
+  ]);
   const fail = (what: string, refused = false): FetchedToken => ({
     ok: false,
-    problem: redactor([
-      client.clientSecret,
-      basicUserPass(formEncode(client.clientId), formEncode(client.clientSecret)),
-    ])(`${server} ${what}`),
+    problem: `${server} ${redact(what)}`,
     refused,
   });
   if (!result.ok) return fail(`could not be asked: ${result.fault.message}`);
@@ -52,10 +53,12 @@ function readReply(result: OutboundResult, client: OAuthClient): FetchedToken {
   const reply = readJson(result.body);
   if (result.status === 400 || result.status === 401 || result.status === 403) {
     const remedy = "Check client_id, client_secret and scope of the secret.";
-    return fail(`refused the client with ${result.status}${reasonOf(reply)}. ${remedy}`, true);
+    return fail(`refused the client with ${result.status}${reasonOf(reply, redact)}. ${remedy}`, true);
   }
   if (result.status !== 200 && result.status !== 201) {
-    return fail(`answered ${result.status}${reasonOf(reply)}. Check token_url of the secret, or wait for the server.`);
+    return fail(
+      `answered ${result.status}${reasonOf(reply, redact)}. Check token_url of the secret, or wait for the server.`,
+    );
   }
   const token = reply?.access_token;
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
@@ -73,11 +76,10 @@ function lifeOf(seconds: unknown): number {
   return seconds != null && lifeMs > 0 ? Math.min(lifeMs, MAX_LIFE_MS) : UNSTATED_LIFE_MS;
 }
 
-/** `error` and `error_description` of RFC 6749, 5.2, cut short. */
-function reasonOf(reply: Record<string, unknown> | null): string {
+/** `error` and `error_description` of RFC 6749, 5.2, cut short: after secrets were taken out, or the start of one could stay. */
+function reasonOf(reply: Record<string, unknown> | null, redact: (text: string) => string): string {
   const parts = [reply?.error, reply?.error_description].filter((part) => typeof part === "string");
-  const text = parts
-    .join(": ")
+  const text = redact(parts.join(": "))
     .replace(/[^\x20-\x7e]+/g, " ")
     .slice(0, 300);
   return text === "" ? "" : ` (${text})`;

@@ -15,6 +15,7 @@ export type Asked =
       morePages: Json[];
       complete: boolean;
       bytes: number;
+      /** Of the bodies of all pages. */
       body: Body;
     }
   | { kind: "not_modified"; answer: Answer; bytes: number }
@@ -55,10 +56,10 @@ export function createAsk(deps: {
     const { answer, ready } = sent;
     const bytes = answer.body.byteLength;
     const isPaged = watch.input.pagination !== null;
-    const body = isPaged ? 0 : hashOf(watch, answer);
+    const body = hashOf(watch, answer);
     if (quietBody !== null && body === quietBody && answer.status === 200) return { kind: "same_body", answer, bytes };
     const parsing = watch.use && parsed(plugins, watch.use, answer, signal);
-    const reply = parsing ? await parsing : readAnswer(answer);
+    const reply = parsing ? await parsing : readAnswer(watch, answer);
     if (reply.kind === "aborted") return reply;
     if (reply.kind === "failed") return { kind: "failed", failure: reply, status: answer.status, answer };
     if (reply.kind === "not_modified") {
@@ -68,7 +69,7 @@ export function createAsk(deps: {
     }
     const { document } = reply;
     if (!isPaged) return { kind: "document", answer, document, morePages: [], complete: true, bytes, body };
-    return walk({ watch, ready, answer, document, signal });
+    return walk({ watch, ready, answer, document, body, signal });
   }
 
   /** From the first page to the last, or as far as `max_pages`. The time is that of one poll. */
@@ -77,11 +78,12 @@ export function createAsk(deps: {
     ready: ReadyRequest;
     answer: Answer;
     document: Json;
+    body: Body;
     signal: AbortSignal;
   }): Promise<Asked> {
-    const { watch, ready, answer, document, signal } = begun;
+    const { watch, ready, answer, document, body, signal } = begun;
     const { input, compiled, request } = watch;
-    const walked = { kind: "document" as const, answer, document, morePages: [] as Json[], body: 0 };
+    const walked = { kind: "document" as const, answer, document, morePages: [] as Json[], body };
     const seen = new Set([request.url]);
     let bytes = answer.body.byteLength;
     let leftMs = timeoutMs - answer.ms;
@@ -105,7 +107,7 @@ export function createAsk(deps: {
       if (bytes > maxBytes * PAGES_FACTOR)
         return failed(`the pages together have more than ${maxBytes * PAGES_FACTOR} bytes`, answer);
       const parsing = watch.use && parsed(plugins, watch.use, sent.answer, signal);
-      const reply = parsing ? await parsing : readAnswer(sent.answer);
+      const reply = parsing ? await parsing : readAnswer(watch, sent.answer);
       if (reply.kind === "aborted") return reply;
       if (reply.kind !== "document") {
         const { about, problem } =
@@ -118,6 +120,7 @@ export function createAsk(deps: {
         };
       }
       walked.morePages.push(reply.document);
+      walked.body = Bun.hash(sent.answer.body, BigInt(walked.body));
       page = { url: next, number: page.number + 1, document: reply.document, headers: sent.answer.headers, count: 0 };
     }
   }
@@ -130,22 +133,10 @@ export function createAsk(deps: {
   return ask;
 }
 
-function readAnswer({ status, headers, body }: Answer) {
-  return readReply({ status, headers: headersOfType(headers["content-type"] ?? ""), bytes: body });
+function readAnswer({ compiled }: KnownWatch, { status, headers, body }: Answer) {
+  return readReply({ status, contentType: headers["content-type"] ?? "", bytes: body }, compiled.format);
 }
 
 function failed(problem: string, answer: Answer): Asked {
   return { kind: "failed", failure: { about: "body", problem }, status: answer.status, answer };
-}
-
-/** Few content types make many replies. */
-const headersByType = new Map<string, Headers>();
-
-function headersOfType(type: string): Headers {
-  const known = headersByType.get(type);
-  if (known) return known;
-  if (headersByType.size >= 1_000) headersByType.clear();
-  const headers = new Headers({ "content-type": type });
-  headersByType.set(type, headers);
-  return headers;
 }

@@ -23,8 +23,11 @@ export function keyOfRow(rowKey: string): Json {
   return parseJson(rowKey.slice(2));
 }
 
-/** An absent list is not an empty one: a reply without it says nothing about its items. `null` is an empty one. */
-function itemsOf({ path }: ItemsPlan, page: Json): Json[] | string {
+/**
+ * An absent list is not an empty one: a reply without it says nothing about its items. `null` is an empty one, and so is
+ * the absent one of XML where its parent is there.
+ */
+function itemsOf({ path, parent }: ItemsPlan, page: Json): Json[] | string {
   if (path.singular) {
     const list = path.first(page);
     if (list === null) return [];
@@ -33,9 +36,12 @@ function itemsOf({ path }: ItemsPlan, page: Json): Json[] | string {
   const found = path.values(page);
   if (found.length > 0 || path.list === null) return found;
   const list = path.list.first(page);
-  return typeof list === "object" && !(list instanceof ExactNumber)
-    ? found
-    : `items: there is no list at ${path.list.text}`;
+  const isThere = list === undefined ? parent?.first(page) !== undefined : isContainer(list);
+  return isThere ? found : `items: there is no list at ${path.list.text}`;
+}
+
+function isContainer(list: Json): boolean {
+  return typeof list === "object" && !(list instanceof ExactNumber);
 }
 
 function addPage(plan: ItemsPlan, list: readonly Json[], items: Map<string, Json>): string | null {

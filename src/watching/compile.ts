@@ -3,9 +3,11 @@ import { type Decimal, parseDecimal } from "../platform/decimal.ts";
 import { canonicalJson, type Json, parseJson, stringifyJson } from "../platform/json.ts";
 import { type CompiledPath, compilePath, isPathFault, type PathDialect } from "../platform/jsonpath.ts";
 import { type Condition, compileCondition } from "./conditions.ts";
+import type { Format } from "./reply.ts";
 import type { Schedule } from "./schedule.ts";
 import { scheduleOf } from "./schedule_input.ts";
 import { type FieldInput, type ItemsInput, isRedacted, type WatchInput } from "./watch.ts";
+import { listsIn } from "./xml.ts";
 
 /** How far a number may stray from what was last stated; within either bound counts as no change. */
 export type Tolerance = { absolute: Decimal | null; percent: Decimal | null };
@@ -28,6 +30,8 @@ export type FieldPlan = {
 
 export type ItemsPlan = {
   readonly path: CompiledPath;
+  /** Of XML, where a list without elements is not there at all: it is empty where this path finds its parent. */
+  readonly parent: CompiledPath | null;
   readonly key: CompiledPath;
   readonly fields: readonly FieldPlan[];
   readonly conditions: readonly Condition[];
@@ -43,6 +47,7 @@ export type ItemsPlan = {
 /** A watch with everything parsed once; keep it for as long as the watch does not change. */
 export type CompiledWatch = {
   readonly schedule: Schedule;
+  readonly format: Format;
   readonly fields: readonly FieldPlan[];
   readonly conditions: readonly Condition[];
   readonly items: ItemsPlan | null;
@@ -54,6 +59,7 @@ export function compileWatch(input: WatchInput): CompiledWatch {
   const source = sourceOf(input);
   return {
     schedule: scheduleOf(input.schedule),
+    format: formatOf(input),
     fields: planFields(input, input.fields, source),
     conditions: conditionsOn(input, input.fields),
     items: input.items && planItems(input, input.items, source),
@@ -85,8 +91,10 @@ function planField(watch: WatchInput, name: string, input: FieldInput, source: J
 
 function planItems(watch: WatchInput, input: ItemsInput, source: Json): ItemsPlan {
   const fields = planFields(watch, input.fields, null);
+  const path = mustCompile(input.path, "rfc9535");
   return {
-    path: mustCompile(input.path, "rfc9535"),
+    path,
+    parent: watch.format === "xml" ? parentOf(path) : null,
     key: mustCompile(input.key, "rfc9535"),
     fields,
     conditions: conditionsOn(watch, input.fields),
@@ -102,9 +110,32 @@ function planItems(watch: WatchInput, input: ItemsInput, source: Json): ItemsPla
 /** What a field is that was written as a path alone. */
 const PLAIN: Omit<Exclude<FieldInput, string>, "path"> = { dialect: "rfc9535", take: "all", redact: false };
 
+/** Whether two versions of a watch make the same documents: otherwise bodies kept for the one say nothing of the other. */
+export function readsAlike(a: WatchInput, b: WatchInput): boolean {
+  return a.secret_id === b.secret_id && canonicalJson(sourceOf(a)) === canonicalJson(sourceOf(b));
+}
+
 /** Everything in the request that decides what is answered: another request, another reference. */
-function sourceOf({ request, pagination, format, plugin, plugin_options }: WatchInput): Json {
-  return parseJson(stringifyJson([request, pagination, format, plugin, plugin_options]));
+function sourceOf(watch: WatchInput): Json {
+  const { request, pagination, format, plugin, plugin_options } = watch;
+  const lists = format === "xml" ? [...listsOf(watch)].sort() : [];
+  return parseJson(stringifyJson([request, pagination, format, plugin, plugin_options, ...lists]));
+}
+
+function formatOf(watch: WatchInput): Format {
+  return watch.format === "xml" ? { kind: "xml", lists: listsOf(watch) } : { kind: watch.format };
+}
+
+function listsOf({ fields, items }: WatchInput): Set<string> {
+  const inputs = [...Object.values(fields), ...Object.values(items?.fields ?? {})];
+  const paths = inputs.map((input) => (typeof input === "string" ? input : input.path));
+  return listsIn(items ? [...paths, items.path, items.key] : paths);
+}
+
+/** `$.orders` of `$.orders.order[*]`: the list's own path without its last name, in which XML has no brackets. */
+function parentOf({ list }: CompiledPath): CompiledPath | null {
+  const parent = list?.text.replace(/(?:\.[^.[\]]+|\[[^[]*\])$/, "");
+  return parent ? mustCompile(parent, "rfc9535") : null;
 }
 
 function conditionsOn(watch: WatchInput, fields: { [name: string]: FieldInput }): Condition[] {

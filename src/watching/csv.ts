@@ -20,7 +20,14 @@ export function readCsv(text: string): { document: Json } | { problem: string } 
     return names;
   };
   try {
-    const options = { columns, bom: true, skip_empty_lines: true, delimiter: delimiterOf(text), max_record_size: 1_000_000 };
+    const options = {
+      columns,
+      bom: true,
+      skip_empty_lines: true,
+      delimiter: delimiterOf(text),
+      max_record_size: 1_000_000,
+      record_delimiter: ["\r\n", "\n", "\r"],
+    };
     return { document: parse<{ [column: string]: Json }>(text, options) };
   } catch (error) {
     if (fault !== null) return { problem: `the reply is not CSV that is read: ${fault}` };

@@ -1,4 +1,6 @@
 import { persist, type Sql } from "../platform/database.ts";
+import type { KeptBody } from "./bodies.ts";
+import { insertBodies } from "./bodies_store.ts";
 import { insertUnchanged, type Settled, saveValidators, settle, type Unchanged, type Validators } from "./store.ts";
 
 /** What most polls leave behind: a line in the log, and now and then a note for the next poll. Written many at once. */
@@ -6,6 +8,7 @@ export type Lines = {
   unchanged(poll: Unchanged): void;
   settled(settled: Settled): void;
   validators(validators: Validators): void;
+  body(body: KeptBody): void;
   /** Resolves when all that was handed over before is written. */
   flushed(): Promise<void>;
 };
@@ -14,10 +17,12 @@ type Batch = {
   unchanged: Unchanged[];
   settled: Settled[];
   validators: Validators[];
+  bodies: KeptBody[];
   written: PromiseWithResolvers<void>;
 };
 
 const AT_ONCE = 1_024;
+const BODIES_AT_ONCE = 64;
 const WAIT_MS = 5;
 const CONCURRENCY = 2;
 
@@ -28,7 +33,9 @@ export function createLines(sql: Sql, signal: AbortSignal): Lines {
   const underway = new Set<Batch>();
 
   function joined(): void {
-    if (open.unchanged.length >= AT_ONCE || open.settled.length >= AT_ONCE) start();
+    const isFull =
+      open.unchanged.length >= AT_ONCE || open.settled.length >= AT_ONCE || open.bodies.length >= BODIES_AT_ONCE;
+    if (isFull) start();
     else timer ??= setTimeout(start, WAIT_MS);
   }
 
@@ -60,6 +67,10 @@ export function createLines(sql: Sql, signal: AbortSignal): Lines {
       open.validators.push(validators);
       joined();
     },
+    body(body) {
+      open.bodies.push(body);
+      joined();
+    },
     async flushed() {
       const batches = isEmpty(open) ? [...underway] : [...underway, open];
       await Promise.all(batches.map(({ written }) => written.promise));
@@ -67,21 +78,22 @@ export function createLines(sql: Sql, signal: AbortSignal): Lines {
   };
 }
 
-async function write(sql: Sql, { unchanged, settled, validators }: Batch, signal: AbortSignal): Promise<void> {
+async function write(sql: Sql, { unchanged, settled, validators, bodies }: Batch, signal: AbortSignal): Promise<void> {
   await Promise.all([
     unchanged.length > 0 ? persist(() => insertUnchanged(sql, unchanged), signal) : null,
     settled.length > 0 ? persist(() => settle(sql, settled), signal) : null,
     validators.length > 0 ? persist(() => saveValidators(sql, validators), signal) : null,
+    bodies.length > 0 ? persist(() => insertBodies(sql, bodies), signal) : null,
   ]);
 }
 
-function isEmpty({ unchanged, settled, validators }: Batch): boolean {
-  return unchanged.length + settled.length + validators.length === 0;
+function isEmpty({ unchanged, settled, validators, bodies }: Batch): boolean {
+  return unchanged.length + settled.length + validators.length + bodies.length === 0;
 }
 
 function emptyBatch(): Batch {
   const written = Promise.withResolvers<void>();
   // Whoever waits for the batch gets its error; without anybody waiting it must not end the process.
   written.promise.catch(() => {});
-  return { unchanged: [], settled: [], validators: [], written };
+  return { unchanged: [], settled: [], validators: [], bodies: [], written };
 }

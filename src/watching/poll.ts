@@ -6,6 +6,7 @@ import type { Log } from "../platform/log.ts";
 import type { Rollups } from "../platform/rollups.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Ask, Asked } from "./ask.ts";
+import { writeReading } from "./bodies.ts";
 import type { Hash } from "./extract.ts";
 import {
   type Finding,
@@ -26,6 +27,7 @@ import { holdOf } from "./limits.ts";
 import type { Lines } from "./lines.ts";
 import type { KillPoint, Recorder } from "./record.ts";
 import { openHash } from "./redaction.ts";
+import { toldProblem } from "./reply.ts";
 import type { Answer, Failure } from "./send.ts";
 import type { WatchState } from "./state.ts";
 import { NO_STATE, readState } from "./state_text.ts";
@@ -164,12 +166,22 @@ export function createPoll(deps: PollDeps): (call: Call) => Promise<PollEnd | No
     if (asked.kind === "not_modified") return recordQuiet(call, facts, "not_modified", asked.answer);
     const state = await stateOf(call);
     if (state === null) return giveBack(call, { why: "overtaken", retryAt: clock.now() });
+    if (call.watch.keepBodies > 0 && asked.body !== call.watch.keptBody) keepBody(call, facts, asked);
     call.watch.hash ??= await openHash(deps.vault, call.watch.id, call.watch.input);
     const verdict = verdictOf(call, asked, state, call.watch.hash);
     if ("about" in verdict) return recordFailure(call, facts, verdict, holdUntil);
     if (!isQuiet(call.due, verdict)) return record(call, findingOf(call.due, call.watch, call.job, facts, verdict));
-    call.watch.quiet = asked.body === 0 ? null : { version: call.due.stateVersion, body: asked.body };
+    // The first page of several says nothing about the others.
+    if (call.watch.input.pagination === null) call.watch.quiet = { version: call.due.stateVersion, body: asked.body };
     return recordQuiet(call, facts, "unchanged", asked.answer);
+  }
+
+  /** A source may say back what it was sent: no credential is kept. */
+  function keepBody({ watch, due }: Call, { id }: PollFacts, asked: Asked & { kind: "document" }): void {
+    const { document, morePages, complete, body: digest } = asked;
+    const text = redacted(watch, writeReading({ pages: [document, ...morePages], complete }));
+    watch.keptBody = digest;
+    lines.body({ id, watchId: due.id, revision: due.revision, keep: watch.keepBodies, digest, text });
   }
 
   function learnHold({ source }: KnownWatch, { status, headers }: Answer): number | null {
@@ -216,7 +228,8 @@ export function createPoll(deps: PollDeps): (call: Call) => Promise<PollEnd | No
 
   function recordFailure(call: Call, facts: PollFacts, failure: Failure, holdUntil: number | null) {
     const { due, watch, job } = call;
-    return record(call, failureFinding(due, watch, job, facts, { ...failure, holdUntil, random: deps.random() }));
+    const told = { ...failure, problem: toldProblem(failure.problem, watch.ready?.redact) };
+    return record(call, failureFinding(due, watch, job, facts, { ...told, holdUntil, random: deps.random() }));
   }
 
   /** Nothing to tell and nothing new to remember, but for what the next request needs. */
@@ -237,8 +250,8 @@ export function createPoll(deps: PollDeps): (call: Call) => Promise<PollEnd | No
 
   function keepValidators({ due, watch }: Call, facts: PollFacts, { headers }: Answer): void {
     if (!canBeConditional(watch)) return;
-    const etag = headers.etag ?? null;
-    const lastModified = headers["last-modified"] ?? null;
+    const etag = validatorOf(watch, headers.etag);
+    const lastModified = validatorOf(watch, headers["last-modified"]);
     const isKnown = etag === due.etag && lastModified === due.lastModified;
     if (isKnown && (etag ?? lastModified) === null) return;
     if (isKnown && due.fullPollAt !== null && facts.startedAt - due.fullPollAt < FULL_POLL_MS) return;
@@ -277,6 +290,11 @@ function conditionsOf(due: Due, watch: KnownWatch, nowMs: number): Record<string
   if (due.etag !== null) conditions["if-none-match"] = due.etag;
   if (due.lastModified !== null) conditions["if-modified-since"] = due.lastModified;
   return conditions;
+}
+
+/** A source may say back what it was sent: a validator that holds a credential is not kept. */
+function validatorOf({ ready }: KnownWatch, value: string | undefined): string | null {
+  return value === undefined || (ready && ready.redact(value) !== value) ? null : value;
 }
 
 /** The first page of several says nothing about the others. */

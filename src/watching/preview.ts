@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../platform/clock.ts";
 import { parseId } from "../platform/ids.ts";
 import type { Json } from "../platform/json.ts";
+import { LONGEST_SECRET_BYTES } from "../vault/credentials.ts";
 import { MASK, sealHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Ask, Asked } from "./ask.ts";
@@ -9,6 +10,7 @@ import { collectItems, keyOfRow } from "./collect.ts";
 import type { FieldPlan, ItemsPlan } from "./compile.ts";
 import { type Extracted, extract, type Hash } from "./extract.ts";
 import { keyedHash } from "./redaction.ts";
+import { toldProblem } from "./reply.ts";
 import type { Answer } from "./send.ts";
 import type { WatchInput } from "./watch.ts";
 import { type KnownWatch, knownWatch } from "./watch_cache.ts";
@@ -60,7 +62,7 @@ function previewOf(watch: KnownWatch, asked: Asked): Preview {
     items: null,
     problems: [],
   };
-  if (asked.kind === "failed") preview.problems.push(redact(asked.failure.problem));
+  if (asked.kind === "failed") preview.problems.push(toldProblem(asked.failure.problem, redact));
   if (asked.kind === "aborted") preview.problems.push("The request was stopped, since the server is shutting down.");
   if (asked.kind !== "document") return preview;
   const { fields, items } = watch.compiled;
@@ -113,6 +115,8 @@ function shownRequest({ request, ready }: KnownWatch, redact: (text: string) => 
 
 function shownAnswer({ status, headers, body, ms }: Answer, redact: (text: string) => string): Preview["response"] {
   const shown = Object.entries(headers).map(([name, value]) => [name, redact(value)] as const);
-  const text = new TextDecoder().decode(body.subarray(0, SHOWN_BYTES));
-  return { status, headers: Object.fromEntries(shown), bytes: body.byteLength, ms, body: redact(text) };
+  // Redacted before it is cut, or the start of a secret could stand at the end.
+  const text = redact(new TextDecoder().decode(body.subarray(0, SHOWN_BYTES + LONGEST_SECRET_BYTES)));
+  const cut = new TextDecoder().decode(new TextEncoder().encode(text).subarray(0, SHOWN_BYTES));
+  return { status, headers: Object.fromEntries(shown), bytes: body.byteLength, ms, body: cut };
 }

@@ -1,4 +1,6 @@
-import { type Json, JsonError, MAX_REPLY_DEPTH, parseJson } from "../platform/json.ts";
+import { type Json, JsonError, type JsonObject, MAX_REPLY_DEPTH, parseJson } from "../platform/json.ts";
+import { readCsv } from "./csv.ts";
+import { readXml } from "./xml.ts";
 
 /** What a failed reply calls for: the credential, the host's patience, or a look at the source. */
 export type ReplyProblem = "auth" | "throttled" | "status" | "body";
@@ -8,25 +10,41 @@ export type Reply =
   | { kind: "not_modified" }
   | { kind: "failed"; about: ReplyProblem; problem: string };
 
+/** How a reply is written; of XML, the elements that are lists however many there are. */
+export type Format = { kind: "json" } | { kind: "csv" } | { kind: "xml"; lists: ReadonlySet<string> };
+
 /** A source's answer, its body decompressed and within the size cap. */
-export type RawReply = { status: number; headers: Headers; bytes: Uint8Array };
+export type RawReply = { status: number; contentType: string; bytes: Uint8Array };
 
 /** Makes a reply into a document, or names why it cannot be one and what to do. Pure. */
-export function readReply({ status, headers, bytes }: RawReply): Reply {
+export function readReply({ status, contentType, bytes }: RawReply, format: Format): Reply {
   if (status === 304) return { kind: "not_modified" };
   if (status < 200 || status > 299) return statusProblem(status);
-  const text = decode(headers.get("content-type") ?? "", bytes);
+  const text = decode(contentType, bytes);
   if (typeof text !== "string") return failed(text.problem);
   const body = text.trimStart();
   if (body === "") return failed(`the source answered ${status} with an empty body`);
-  if (body.startsWith("<")) return failed(markupProblem(body));
+  if (isPage(body)) return failed(PAGE);
+  const read = readAs(format, body);
+  return "problem" in read ? failed(read.problem) : { kind: "document", document: read.document };
+}
+
+function readAs(format: Format, text: string): { document: Json } | { problem: string } {
+  if (format.kind === "csv") return text.startsWith("<") ? { problem: markupInstead("CSV") } : readCsv(text);
+  if (format.kind === "json") return text.startsWith("<") ? { problem: markupInstead("JSON") } : readJson(text);
+  const read = readXml(text, format.lists);
+  // A page may begin with an XML declaration.
+  return "document" in read && isObject(read.document) && "html" in read.document ? { problem: PAGE } : read;
+}
+
+function readJson(text: string): { document: Json } | { problem: string } {
   try {
     const document = parseJson(text, MAX_REPLY_DEPTH);
     const refusal = graphqlRefusal(document);
-    return refusal === null ? { kind: "document", document } : failed(refusal);
+    return refusal === null ? { document } : { problem: refusal };
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    return failed(`the reply is not JSON that can be read: ${error.message}`);
+    return { problem: `the reply is not JSON that can be read: ${error.message}` };
   }
 }
 
@@ -72,22 +90,37 @@ function markOf(bytes: Uint8Array): string | null {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? "utf-8" : null;
 }
 
-function markupProblem(body: string): string {
-  if (!/^<(?:!doctype\s+html|html|head|body|script|!--|div|title|meta)/i.test(body)) {
-    return "the source answered XML instead of JSON";
-  }
-  return "the source answered an HTML page (a login page?): check the address and the watch's secret";
+const PAGE = "the source answered an HTML page (a login page?): check the address and the watch's secret";
+
+function isPage(body: string): boolean {
+  return /^(?:<!--[^>]*-->\s*)?<(?:!doctype\s+html|html|head|body|script|div|title|meta)\b/i.test(body);
 }
+
+function markupInstead(wanted: string): string {
+  return `the source answered XML instead of ${wanted}: set "format" to "xml", if that is what it gives`;
+}
+
+/** What failed, as it is told: a source's own words, which may be long, with the credential that they may say back taken out. */
+export function toldProblem(problem: string, redact: ((text: string) => string) | undefined): string {
+  // Cut afterwards, or the start of a secret could stand at the end.
+  const told = redact ? redact(problem) : problem;
+  return told.length <= MOST_TOLD_CHARS ? told : `${told.slice(0, MOST_TOLD_CHARS)}…`;
+}
+
+const MOST_TOLD_CHARS = 500;
 
 /** GraphQL answers 200 when it refuses: `errors` and no `data` (specification, section 7.1). */
 function graphqlRefusal(document: Json): string | null {
-  if (typeof document !== "object" || document === null || Array.isArray(document) || !("errors" in document))
-    return null;
+  if (!isObject(document) || !("errors" in document)) return null;
   const { errors, data } = document;
   if (!Array.isArray(errors) || errors.length === 0 || (data !== undefined && data !== null)) return null;
   if (Object.keys(document).some((key) => !["errors", "data", "extensions"].includes(key))) return null;
   const [first] = errors;
   const message =
     typeof first === "object" && first !== null && "message" in first ? String(first.message) : "no message";
-  return `the source answered errors and no data: ${message.slice(0, 200)}`;
+  return `the source answered errors and no data: ${message}`;
+}
+
+function isObject(document: Json): document is JsonObject {
+  return typeof document === "object" && document !== null && !Array.isArray(document);
 }

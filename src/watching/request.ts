@@ -1,6 +1,12 @@
 import { stringifyJson } from "../platform/json.ts";
 import { VERSION } from "../platform/version.ts";
-import { type AppliedCredential, applyCredential, type ReadyCredential, redactor } from "../vault/credentials.ts";
+import {
+  type AppliedCredential,
+  applyCredential,
+  headerSecrets,
+  type ReadyCredential,
+  redactor,
+} from "../vault/credentials.ts";
 import { openHeaders, type StoredHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
 import { firstPage } from "./pages.ts";
@@ -17,11 +23,16 @@ export type ReadyRequest = AppliedCredential & {
 };
 
 const USER_AGENT = `DeltaHook/${VERSION}`;
+const ACCEPT = {
+  json: "application/json",
+  xml: "application/xml, text/xml;q=0.9, */*;q=0.5",
+  csv: "text/csv, text/plain;q=0.9, */*;q=0.5",
+};
 
 /** URL with query and first page, default headers, body: all that needs no secret. A body that is text is sent as it is. */
-export function plainRequest({ request, pagination }: StoredWatch): PlainRequest {
+export function plainRequest({ request, pagination, format }: StoredWatch): PlainRequest {
   const { method, body } = request;
-  const headers: StoredHeaders = { accept: "application/json", "user-agent": USER_AGENT };
+  const headers: StoredHeaders = { accept: ACCEPT[format], "user-agent": USER_AGENT };
   if (body !== null) headers["content-type"] = typeof body === "string" ? "text/plain" : "application/json";
   for (const [name, value] of Object.entries(request.headers)) headers[name.toLowerCase()] = value;
   const url = urlOf(request);
@@ -42,7 +53,7 @@ export async function readyRequest(
 ): Promise<ReadyRequest> {
   const headers = await openHeaders(vault, ownerId, plain.headers);
   const sealed = Object.keys(plain.headers).filter((name) => typeof plain.headers[name] !== "string");
-  const hide = redactor(sealed.map((name) => headers[name] ?? ""));
+  const hide = redactor(sealed.flatMap((name) => headerSecrets(headers[name] ?? "")));
   const request = { url: plain.url, headers };
   if (!credential) return { ...request, secretHeaders: sealed, redact: hide, credential, bare: request };
   const applied = applyCredential(credential, request);

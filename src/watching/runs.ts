@@ -4,6 +4,7 @@ import type { Database } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
 import { uuidTime } from "../platform/ids.ts";
 import { type Json, type JsonObject, parseJson } from "../platform/json.ts";
+import { type Backtest, type BacktestInput, createBacktest } from "./backtest.ts";
 import type { Chunks } from "./chunk.ts";
 import { keyOfRow } from "./collect.ts";
 import type { Held } from "./finding.ts";
@@ -14,6 +15,7 @@ import { type ShownPoll, showEnd, showPoll } from "./shown.ts";
 import { readState, writeRow } from "./state_text.ts";
 import { claimNow } from "./store.ts";
 import { readDefinition } from "./stored_watch.ts";
+import type { WatchInput } from "./watch.ts";
 import { watchNotFound, watchUuid } from "./watches.ts";
 import * as store from "./watches_store.ts";
 
@@ -40,6 +42,8 @@ export type Runs = {
   confirmHeld(id: string): Promise<{ events: number }>;
   /** Takes the values of a held poll as the reference and states nothing. */
   discardHeld(id: string): Promise<void>;
+  /** The events that the kept bodies would have given. `accept` reads the watch as it would be, or throws. */
+  backtest(id: string, change: BacktestInput, accept: (merged: unknown) => WatchInput): Promise<Backtest>;
 };
 
 const MOST_ITEMS = 1_000;
@@ -120,6 +124,8 @@ export function createRuns(deps: {
     async discardHeld(id) {
       await settleHeld(id, false);
     },
+
+    backtest: createBacktest({ sql, clock }),
   };
 }
 

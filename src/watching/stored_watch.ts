@@ -2,7 +2,7 @@ import { parseJson } from "../platform/json.ts";
 import { maskHeaders, type StoredHeaders } from "../vault/headers.ts";
 import { type CompiledWatch, compileWatch } from "./compile.ts";
 import type { RequestInput } from "./request_input.ts";
-import { isRedacted, type WatchInput } from "./watch.ts";
+import type { WatchInput } from "./watch.ts";
 
 /** A watch as it lies in the database: the body that was accepted, its credential headers sealed. */
 export type StoredWatch = Omit<WatchInput, "request"> & {
@@ -26,9 +26,4 @@ export function shownWatch({ redaction: _, ...stored }: StoredWatch): WatchInput
 /** Another value of a credential, or the same one sealed anew, is no other request: it takes no new reference. */
 export function compileStored(stored: StoredWatch): CompiledWatch {
   return compileWatch(shownWatch(stored));
-}
-
-export function needsRedaction(input: WatchInput): boolean {
-  const fields = [...Object.values(input.fields), ...Object.values(input.items?.fields ?? {})];
-  return fields.some((field) => isRedacted(input, field));
 }

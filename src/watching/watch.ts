@@ -4,8 +4,8 @@ import { checkPath, jsonInput, pathInput, recordOf } from "./input.ts";
 import { paginationInput, requestInput } from "./request_input.ts";
 import { scheduleInput } from "./schedule_input.ts";
 
-/** Reply formats that can be read. */
-export const FORMATS = ["json"] as const;
+/** Reply formats that can be read; others are a plugin's. */
+export const FORMATS = ["json", "xml", "csv"] as const;
 
 const MAX_FIELDS = 200;
 
@@ -98,22 +98,24 @@ export type WatchInput = z.infer<typeof watchInput>;
 export type FieldInput = z.infer<typeof field>;
 export type ItemsInput = z.infer<typeof itemsInput>;
 
+type Redactable = Pick<WatchInput, "redact" | "fields" | "items">;
+
 /** Names of DeltaHook's own events, which users' events must not bear. */
 export function isSystemEvent(type: string): boolean {
   return /^(?:watch\.(?:failing|recovered|auth_failed|held)|endpoint\..*)$/.test(type);
 }
 
 /** How many bodies to keep: what is asked for, else 20, and none where a field is redacted. */
-export function bodiesToKeep(watch: WatchInput): number {
+export function bodiesToKeep(watch: Redactable & { keep_bodies: number | null }): number {
   return watch.keep_bodies ?? (hasRedacted(watch) ? 0 : 20);
 }
 
 /** Whether a field's value is compared by its hash and never stored or sent. */
-export function isRedacted(watch: WatchInput, input: FieldInput | undefined): boolean {
+export function isRedacted(watch: Pick<WatchInput, "redact">, input: FieldInput | undefined): boolean {
   return watch.redact || (typeof input === "object" && input.redact);
 }
 
-function hasRedacted(watch: WatchInput): boolean {
+export function hasRedacted(watch: Redactable): boolean {
   return [...Object.values(watch.fields), ...Object.values(watch.items?.fields ?? {})].some((input) =>
     isRedacted(watch, input),
   );

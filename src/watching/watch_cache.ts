@@ -7,6 +7,7 @@ import { type PlainRequest, plainRequest, type ReadyRequest } from "./request.ts
 import type { WatchState } from "./state.ts";
 import type { Due, Known } from "./store.ts";
 import { compileStored, readDefinition, type StoredWatch } from "./stored_watch.ts";
+import { bodiesToKeep } from "./watch.ts";
 
 /** Everything about a watch that stands as long as its revision, parsed once. */
 export type KnownWatch = {
@@ -26,6 +27,9 @@ export type KnownWatch = {
   state: { version: number; rows: WatchState } | null;
   /** A body that was found to change nothing in that state: the same one need not be parsed again. */
   quiet: { version: number; body: number | bigint } | null;
+  /** How many bodies to keep for backtests, and the last one that this node has. */
+  readonly keepBodies: number;
+  keptBody: number | bigint | null;
 };
 
 export type WatchCache = {
@@ -85,6 +89,8 @@ export function knownWatch(
     hash: null,
     state: null,
     quiet: null,
+    keepBodies: bodiesToKeep(input),
+    keptBody: null,
   };
 }
 

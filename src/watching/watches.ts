@@ -8,14 +8,15 @@ import { mergePatch } from "../platform/merge_patch.ts";
 import type { Outbound } from "../platform/outbound.ts";
 import { type StoredHeaders, sealHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
+import { readsAlike } from "./compile.ts";
 import { pluginNames, WATCH_HOOKS, type WatchPlugins } from "./hooks.ts";
 import type { Hosts } from "./hosts.ts";
 import { plainRequest } from "./request.ts";
 import { intervalMs, phaseOf } from "./schedule.ts";
 import { scheduleOf } from "./schedule_input.ts";
 import { type ShownWatch, showWatch } from "./shown.ts";
-import { needsRedaction, REDACTION, readDefinition, type StoredWatch, shownWatch } from "./stored_watch.ts";
-import type { WatchInput } from "./watch.ts";
+import { REDACTION, readDefinition, type StoredWatch, shownWatch } from "./stored_watch.ts";
+import { bodiesToKeep, hasRedacted, type WatchInput } from "./watch.ts";
 import { hostOf } from "./watch_cache.ts";
 import * as store from "./watches_store.ts";
 
@@ -114,7 +115,7 @@ export function createWatches(deps: {
     const headers = await sealHeaders(vault, id, input.request.headers, earlier, `${pointer}/request/headers`);
     const stored: StoredWatch = { ...input, request: { ...input.request, headers } };
     if (before?.redaction) stored.redaction = before.redaction;
-    else if (needsRedaction(input)) {
+    else if (hasRedacted(input)) {
       stored.redaction = { sealed: await vault.seal(REDACTION, id, randomBytes(32).toString("base64")) };
     }
     const schedule = scheduleOf(input.schedule);
@@ -175,7 +176,8 @@ export function createWatches(deps: {
         await check([input]);
         const changed = await rowOf(row.id, input, before, "");
         const fieldKeys = Object.keys(input.fields).map((name) => `f:${name}`);
-        const write = { ...changed, revision: row.revision, fieldKeys, hasItems: input.items !== null };
+        const keepBodies = readsAlike(shownWatch(before), input) ? bodiesToKeep(input) : 0;
+        const write = { ...changed, revision: row.revision, fieldKeys, hasItems: input.items !== null, keepBodies };
         if (!(await withKnownSecrets(store.updateWatch(sql, write)))) continue;
         deps.wake();
         return get(id);

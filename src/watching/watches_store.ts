@@ -3,6 +3,7 @@ import type { SqlRunner } from "../platform/database.ts";
 /** A watch with what is known of it. Times are RFC 3339 or null. */
 export type WatchRow = {
   id: string;
+  name: string;
   definition: string;
   secretId: string | null;
   revision: number;
@@ -67,7 +68,7 @@ export async function insertWatches(sql: SqlRunner, watches: readonly NewWatch[]
 /** Only if nobody changed it since `revision`. What was polled for the earlier one no longer counts. */
 export async function updateWatch(
   sql: SqlRunner,
-  watch: NewWatch & { revision: number; fieldKeys: string[]; hasItems: boolean },
+  watch: NewWatch & { revision: number; fieldKeys: string[]; hasItems: boolean; keepBodies: number },
 ): Promise<boolean> {
   const rows = await sql`
     with
@@ -88,6 +89,12 @@ export async function updateWatch(
       set interval_ms = ${watch.intervalMs}, phase_ms = ${watch.phaseMs}, job = null, busy_until = null, pace = null,
           next_poll_at = case when changed.paused_at is null then now() end
       from changed where watch_id = changed.id
+    ),
+    bodies as (
+      delete from deltahook.watch_bodies body using changed
+      where body.watch_id = changed.id and body.id not in (
+        select id from deltahook.watch_bodies kept where kept.watch_id = changed.id order by id desc limit ${watch.keepBodies}
+      )
     ),
     forgotten as (
       delete from deltahook.watch_state state using changed
@@ -249,7 +256,7 @@ export async function applyHeld(
 function rowsWhere(sql: SqlRunner) {
   // The last poll is looked for from the one before the last slot on, so that few partitions are read.
   return sql`
-    select watch.id, watch.definition::text as definition, watch.secret_id as "secretId", watch.revision,
+    select watch.id, watch.name, watch.definition::text as definition, watch.secret_id as "secretId", watch.revision,
       watch.paused_at as "pausedAt", watch.created_at as "createdAt", watch.updated_at as "updatedAt",
       schedule.next_poll_at as "nextPollAt", status.failures, status.failing, status.problem,
       case when status.held is not null then json_build_object('poll_id', status.held->>'poll_id', 'at', status.held->>'at',

@@ -1,4 +1,5 @@
 import { XMLParser, XMLValidator } from "fast-xml-parser";
+import { messageOf } from "../platform/errors.ts";
 import type { Json, JsonObject } from "../platform/json.ts";
 
 /** Reading takes time on the one thread there is: about a tenth of a second for so much of the densest markup. */
@@ -20,10 +21,12 @@ export function readXml(text: string, lists: ReadonlySet<string>): { document: J
   try {
     const document = parserOf(lists).parse(text) as JsonObject;
     const roots = Object.keys(document).length;
-    return roots === 1 ? { document } : { problem: `the reply is not XML: it has ${roots} root elements instead of one` };
+    return roots === 1
+      ? { document }
+      : { problem: `the reply is not XML: it has ${roots} root elements instead of one` };
   } catch (error) {
-    // The parser throws plain errors for names such as __proto__, for depth, and for a DTD beyond its bounds.
-    return { problem: `the reply is not XML that is read: ${error instanceof Error ? error.message : error}` };
+    // The parser throws plain errors: for names such as __proto__, for depth, for a DTD beyond its bounds.
+    return { problem: `the reply is not XML that is read: ${messageOf(error).replace("[SECURITY] ", "")}` };
   }
 }
 

@@ -62,6 +62,16 @@ describe("help", () => {
   });
 });
 
+test("a reader that has read enough is no fault", async () => {
+  const child = Bun.spawn(["sh", "-c", '"$0" "$1" config | true; "$0" "$1" --help | head -1', process.execPath, MAIN], {
+    env: { PATH: process.env.PATH ?? "" },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  expect({ out, err }).toEqual({ out: "Usage: deltahook [options] [command]\n", err: "" });
+});
+
 describe("config", () => {
   const env = {
     DATABASE_URL: "postgres://user:hunter2@db.example.com:5432/hooks?password=hunter2",

@@ -41,18 +41,6 @@ async function seedResources(): Promise<string[]> {
   return [...made.map(({ json }) => json.id), deliveries.json.data[0].id, "slack", "source.example"];
 }
 
-async function tables(): Promise<string> {
-  const [row] = await app.database.sql<{ all: string }[]>`
-    select string_agg(shown::text, E'\n' order by shown::text) as all from (
-      select to_json(t) as shown from deltahook.watches t union all select to_json(t) from deltahook.endpoints t
-      union all select to_json(t) from deltahook.secrets t union all select to_json(t) from deltahook.users t
-      union all select to_json(t) from deltahook.events t union all select to_json(t) from deltahook.operations t
-      union all select to_json(t) from deltahook.deliveries t union all select to_json(t) from deltahook.hosts t
-      union all select to_json(t) - 'last_used_at' from (select to_jsonb(k) - 'last_used_at' from deltahook.api_keys k) t
-    ) as everything`;
-  return row?.all ?? "";
-}
-
 test("no request that the OpenAPI document describes, or nearly does, is answered by a fault of ours", async () => {
   const asked = operations.filter(({ method, path }) => !LEFT_OUT.has(`${method} ${path}`));
   expect(asked.length).toBeGreaterThan(50);

@@ -96,6 +96,7 @@ export async function wholeApp(options: WholeAppOptions = {}): Promise<WholeApp>
     ...shared,
     secrets,
     tokens,
+    plugins,
     publish: delivering.publish,
     concurrency: 64,
     hostConcurrency: 64,

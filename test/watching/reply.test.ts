@@ -5,8 +5,7 @@ type Body = string | Uint8Array;
 
 function read(body: Body, options: { status?: number; type?: string } = {}): Reply {
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
-  const headers = new Headers(options.type === undefined ? {} : { "content-type": options.type });
-  return readReply({ status: options.status ?? 200, headers, bytes });
+  return readReply({ status: options.status ?? 200, contentType: options.type ?? "", bytes }, { kind: "json" });
 }
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -53,7 +52,7 @@ const problems: [
 ][] = [
   ["a login page", "\n<!DOCTYPE html><html><form>", {}, "body", "an HTML page (a login page?)"],
   ["a page declared as JSON", "<html>", { type: "application/json" }, "body", "an HTML page (a login page?)"],
-  ["XML", '<?xml version="1.0"?><a/>', {}, "body", "XML instead of JSON"],
+  ["XML", '<?xml version="1.0"?><a/>', {}, "body", 'XML instead of JSON: set "format" to "xml"'],
   ["nothing", "", { status: 204 }, "body", "204 with an empty body"],
   ["only white space", " \r\n", {}, "body", "empty body"],
   ["a cut document", '{"a":[1,2', {}, "body", "ends too early, after 9 characters"],

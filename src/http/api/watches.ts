@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Database } from "../../platform/database.ts";
+import type { Backtest } from "../../watching/backtest.ts";
 import type { Preview } from "../../watching/preview.ts";
 import type { Runs } from "../../watching/runs.ts";
 import type { ShownPoll, ShownWatch } from "../../watching/shown.ts";
@@ -62,6 +63,28 @@ const PREVIEW: Preview = {
   problems: [],
 };
 
+const BACKTEST: Backtest = {
+  bodies: 2,
+  since: "2026-11-21T18:00:00.100Z",
+  events: [
+    {
+      at: "2026-11-21T20:22:00.100Z",
+      type: "order.paid",
+      data: {
+        watch: { id: exampleId("watch"), name: "Order 42" },
+        sequence: 1,
+        window: { after: "2026-11-21T18:00:00.100Z", until: "2026-11-21T20:22:00.100Z" },
+        changes: [{ field: "status", path: "$.order.status", kind: "changed", previous: "pending", current: "paid" }],
+      },
+    },
+  ],
+  events_total: 1,
+  polls: [
+    { at: "2026-11-21T18:00:00.100Z", outcome: "baseline", changes: 0, problem: null, note: null },
+    { at: "2026-11-21T20:22:00.100Z", outcome: "changed", changes: 1, problem: null, note: null },
+  ],
+};
+
 const filters = listQuery.extend({
   name: z.string().max(200).optional(),
   host: z.string().max(300).optional(),
@@ -71,6 +94,11 @@ const filters = listQuery.extend({
 const batch = z.strictObject({ watches: z.array(watchInput).min(1).max(MOST_AT_ONCE) });
 /** What it holds is judged together with what stands. */
 const patch = z.record(z.string(), z.unknown());
+const trial = z.strictObject({
+  fields: z.unknown().optional(),
+  items: z.unknown().optional(),
+  conditions: z.unknown().optional(),
+});
 
 export type WatchRouteDeps = {
   database: Database;
@@ -222,6 +250,22 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       access: "editor",
       answers: [{ status: 200, description: "The poll", example: POLL }],
       handle: async ({ id, signal }) => ({ status: 200, body: await runs.pollNow(id, signal) }),
+    }),
+
+    route({
+      method: "POST",
+      path: "/v1/watches/:id/backtest",
+      summary:
+        "Run the kept bodies through other fields, items or conditions (as in a PATCH); nothing is saved or sent",
+      tag: TAG,
+      access: "editor",
+      body: trial,
+      bodyExample: { conditions: [{ field: "status", op: "becomes", value: "paid" }] },
+      answers: [{ status: 200, description: "The events that they would have given", example: BACKTEST }],
+      async handle({ id, body }) {
+        const found = await runs.backtest(id, body, (merged) => validate(watchInput, merged, "body"));
+        return { status: 200, body: found };
+      },
     }),
 
     route({

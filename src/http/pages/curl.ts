@@ -33,7 +33,7 @@ export function parseSource(text: string): PastedRequest {
   const left = isCurl ? words.slice(1) : words;
   while (left.length > 0) take(left, request);
   if (request.url === "") throw refuse("The curl command names no address.");
-  if (isCurl && !/^[a-z]+:/i.test(request.url)) request.url = `http://${request.url}`;
+  if (isCurl && !/^[a-z]+:\/\//i.test(request.url)) request.url = `http://${request.url}`;
   request.method ||= request.body === null ? "GET" : "POST";
   moveCredential(request);
   return request;

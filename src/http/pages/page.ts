@@ -119,7 +119,7 @@ export function renderProblem({ title, detail, status, errors }: Problem, reques
     const isLost = request.headers.has("cookie") && !detail.startsWith("No credentials");
     return renderPage(SignInPage({ style: stylePath, theme, to, email: "", fault: isLost ? detail : null }));
   }
-  const back = { href: request.method === "GET" ? "/" : refererOf(request), text: "Go back" };
+  const back = { href: request.method === "GET" ? sectionOf(request.url) : refererOf(request), text: "Go back" };
   return renderPage(
     NoticePage({ style: stylePath, theme, title, text: detail, back, ...(errors ? { faults: errors } : {}) }),
   );
@@ -157,6 +157,12 @@ function withoutEmpty(query: unknown): unknown {
 
 function pathOf(url: string): string {
   return localPath(url.replace(/^[a-z]+:\/\/[^/?]*/i, ""));
+}
+
+/** `/watches/watch_1?a=b` → `/watches`: where the list is that leads on. */
+function sectionOf(url: string): string {
+  const [, section = "", below] = /^\/([\w-]*)(\/?)/.exec(pathOf(url)) ?? [];
+  return below ? `/${section}` : "/";
 }
 
 function refererOf(request: Request): string {

@@ -64,14 +64,14 @@ export function signInRoutes({ database, identity }: { database: Database; ident
       },
     }),
 
-    route({
-      ...OPEN,
-      method: "POST",
+    action({
       path: "/sign-out",
-      summary: "Ends the session",
-      async handle({ headers }) {
+      access: "viewer",
+      async perform(request) {
+        const { headers, principal } = request;
         const token = readSessionCookie(headers.get("cookie") ?? undefined, identity.https);
         if (token !== null) await identity.sessions.end(token);
+        if (principal.kind === "user") await record(request, "logout", publicId("user", principal.id));
         return seeOther("/sign-in", { "set-cookie": endedSessionCookie(identity.https) });
       },
     }),
