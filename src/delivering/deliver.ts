@@ -2,7 +2,7 @@ import { createBatcher } from "../platform/batch.ts";
 import { type Database, persist } from "../platform/database.ts";
 import { createLimit } from "../platform/limit.ts";
 import type { Log } from "../platform/log.ts";
-import { type AttemptDeps, attempt } from "./attempt.ts";
+import { type AttemptDeps, attempt, type Tried } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { EndpointCache } from "./endpoint_cache.ts";
 import type { Gate } from "./gate.ts";
@@ -126,12 +126,17 @@ export function createDeliverer(
   }
 
   async function send(owed: Owed, endpoint: Endpoint): Promise<boolean> {
+    const tried = await tryOnce(owed, endpoint);
+    const moved = await deps.recorder.record(tried);
+    if (owed.seq !== null && tried.record.verdict.kind !== "retry") await unpark(sql, owed.endpointId, 1, 1);
+    return moved;
+  }
+
+  /** The place is the endpoint's: it is free again as soon as the endpoint has answered, not only when that is recorded. */
+  async function tryOnce(owed: Owed, endpoint: Endpoint): Promise<Tried> {
     const startedAt = performance.now();
     try {
-      const tried = await attempt(deps, owed, endpoint, deps.attemptSignal);
-      const moved = await deps.recorder.record(tried);
-      if (owed.seq !== null && tried.record.verdict.kind !== "retry") await unpark(sql, owed.endpointId, 1, 1);
-      return moved;
+      return await attempt(deps, owed, endpoint, deps.attemptSignal);
     } finally {
       if (!owed.probe) deps.gate.leave(owed.endpointId, performance.now() - startedAt);
     }

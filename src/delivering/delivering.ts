@@ -90,6 +90,14 @@ export function createDelivering(deps: DeliveringDeps): Delivering {
     stopping: () => state.stopping,
   });
 
+  /** The sweep ends first: what is given back from now on is for other nodes. */
+  function beginStop(): void {
+    state.stopping = true;
+    void state.sweep?.stop();
+    gate.stop();
+    pacer.stop();
+  }
+
   return {
     publish,
     ingest,
@@ -99,15 +107,9 @@ export function createDelivering(deps: DeliveringDeps): Delivering {
       state.sweep = startSweep({ database, gate, log, clock, probeLeaseMs: deps.defaults.timeoutMs + 30_000 });
     },
     wake: () => state.sweep?.wake(),
-    beginStop() {
-      state.stopping = true;
-      gate.stop();
-      pacer.stop();
-    },
+    beginStop,
     abort() {
-      state.stopping = true;
-      gate.stop();
-      pacer.stop();
+      beginStop();
       attempts.abort();
     },
     async finish() {

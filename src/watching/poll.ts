@@ -292,9 +292,13 @@ function conditionsOf(due: Due, watch: KnownWatch, nowMs: number): Record<string
   return conditions;
 }
 
-/** A source may say back what it was sent: a validator that holds a credential is not kept. */
-function validatorOf({ ready }: KnownWatch, value: string | undefined): string | null {
-  return value === undefined || (ready && ready.redact(value) !== value) ? null : value;
+/** A source may say back what it was sent, and what it says is kept. */
+function redacted({ ready }: KnownWatch, text: string): string {
+  return ready ? ready.redact(text) : text;
+}
+
+function validatorOf(watch: KnownWatch, value: string | undefined): string | null {
+  return value === undefined || redacted(watch, value) !== value ? null : value;
 }
 
 /** The first page of several says nothing about the others. */

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { Hookshot, HookshotError } from "../../src/client/index.ts";
 import type { HookshotOptions } from "../../src/client/types.ts";
 import { connectionString } from "../../src/platform/database.ts";
@@ -155,31 +158,28 @@ describe.each(["http", "database"] as const)("over %s", (way) => {
 
 describe("over HTTP", () => {
   /** Stands between client and server and spoils the first answers in the ways given; the requests all go through. */
-  function startSpoiler(ways: ("reset" | number)[]) {
+  async function startSpoiler(ways: ("reset" | number)[]) {
     let asked = 0;
-    const proxy = Bun.serve({
-      port: 0,
-      hostname: "127.0.0.1",
-      async fetch(request) {
-        const way = ways[asked++];
-        const { pathname, search } = new URL(request.url);
-        const answer = await fetch(server.url + pathname + search, {
-          method: request.method,
-          headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
-          body: await request.text(),
-        });
-        const text = await answer.text();
-        if (way === undefined) return new Response(text, { status: answer.status });
-        if (way === "reset") return new Response(new ReadableStream({ start: (c) => c.error(new Error("cut")) }));
-        return new Response("busy", { status: way, headers: { "retry-after": "0" } });
-      },
+    const proxy = createServer(async (request, response) => {
+      const way = ways[asked++];
+      const answer = await fetch(`${server.url}${request.url}`, {
+        method: request.method ?? "GET",
+        headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
+        ...(request.method === "POST" ? { body: await text(request) } : {}),
+      });
+      const said = await answer.text();
+      if (way === "reset") request.socket.destroy();
+      else if (way === undefined) response.writeHead(answer.status).end(said);
+      else response.writeHead(way, { "retry-after": "0" }).end("busy");
     });
-    return { url: `http://127.0.0.1:${proxy.port}`, asked: () => asked, stop: () => proxy.stop(true) };
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const { port } = proxy.address() as AddressInfo;
+    return { url: `http://127.0.0.1:${port}`, asked: () => asked, stop: () => proxy.close() };
   }
 
   test("a submit whose answer is lost or refused for now is tried again, and sends once", async () => {
     const receiver = startReceiver();
-    const spoiler = startSpoiler(["reset", 503, 429, 500]);
+    const spoiler = await startSpoiler(["reset", 503, 429, 500]);
     await using(new Hookshot({ url: spoiler.url, apiKey }), async (hookshot) => {
       const { id } = await hookshot.sendWebhook(receiver.url, { a: 1 });
       expect(spoiler.asked()).toBe(5);

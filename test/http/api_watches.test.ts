@@ -288,3 +288,19 @@ test("a JSONPath can be tried out, in both dialects", async () => {
   const plus = await call("POST", "/v1/jsonpath", { path: "$.order.lines[0]~", document, dialect: "plus" });
   expect(plus.json.matches.map(({ value }: { value: unknown }) => value)).toEqual(["0"]);
 });
+
+test("a backtest answers which events other conditions would have given, and refuses what no watch may have", async () => {
+  const { json } = await call("POST", "/v1/watches", order());
+  await call("POST", `/v1/watches/${json.id}/poll`);
+  const { answer } = source;
+  source.answer = () => Response.json({ order: { status: "paid", total: 12.5 } });
+  await call("POST", `/v1/watches/${json.id}/poll`);
+  source.answer = answer;
+  const change = (value: string) => ({ conditions: [{ field: "status", op: "becomes", value }] });
+  const found = await call("POST", `/v1/watches/${json.id}/backtest`, change("paid"));
+  expect(found.json).toMatchObject({ bodies: 2, events_total: 1, events: [{ type: "watch.changed" }] });
+  expect((await call("POST", `/v1/watches/${json.id}/backtest`, change("shipped"))).json.events).toEqual([]);
+  const refused = await call("POST", `/v1/watches/${json.id}/backtest`, { fields: { status: "$[" } });
+  expect(refused).toMatchObject({ status: 422, json: { errors: [{ pointer: "/fields/status" }] } });
+  expect((await call("POST", `/v1/watches/${json.id}/backtest`, change("paid"), "viewer")).status).toBe(403);
+});
