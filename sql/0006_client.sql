@@ -2,12 +2,13 @@
 
 -- ── deltahook.send_to ────────────────────────────────────────────────────────────────────────────────────────────
 
--- deltahook.send to one address, with headers and a retry policy of its own, in the caller's transaction.
+-- deltahook.send to one address, with headers, retry policy, timeout of a try and term of its dead letter of its own, in
+-- the caller's transaction.
 -- retry, in milliseconds: {"delays": [5000, 300000]} or {"attempts": 5, "first": 5000, "factor": 2, "max": 86400000}.
 -- Credentials are refused as headers: SQL has no key to seal them with, and they must not lie readable in a table.
 create function deltahook.send_to(
   url text, data json, type text default 'webhook', headers json default null, retry json default null,
-  idempotency_key text default null
+  idempotency_key text default null, timeout_ms int default null, keep_ms bigint default null
 ) returns text language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
@@ -20,6 +21,10 @@ begin
       using errcode = 'invalid_parameter_value', hint = 'deltahook.send states an event to its subscribers.';
   elsif fault is not null then
     raise exception '%', fault using errcode = 'invalid_parameter_value';
+  elsif timeout_ms not between 100 and 300000 then
+    raise exception 'the timeout must be from 100ms to 5m' using errcode = 'invalid_parameter_value';
+  elsif keep_ms not between 3600000 and 315360000000 then
+    raise exception 'a dead letter is kept from 1h to 3650d' using errcode = 'invalid_parameter_value';
   end if;
   known := exists (select from deltahook.idempotency_keys kept
                    where kept.key = idempotency_key and kept.created_at >= now() - interval '24 hours');
@@ -27,7 +32,8 @@ begin
   -- An event that an earlier call stated, here or in a transaction that was waited for, keeps what it had.
   if not known then
     update deltahook.events event
-    set target = json_strip_nulls(json_build_object('url', url, 'retry', retry, 'headers',
+    set target = json_strip_nulls(json_build_object(
+      'url', url, 'retry', retry, 'timeoutMs', timeout_ms, 'keepMs', keep_ms, 'headers',
       (select json_object_agg(lower(header.key), header.value) from json_each(headers) header)))
     where event.id = substr(event_id, 5)::uuid and event.xmin = pg_current_xact_id()::xid;
   end if;
@@ -122,15 +128,18 @@ set search_path = pg_catalog, pg_temp as $$
   from asked join deltahook.events event on event.id = asked.id
 $$;
 
+-- Dead letters with a term of their own.
+create index dead_letters_kept on deltahook.dead_letters (died_at) where target->>'keepMs' is not null;
+
 -- ── rights ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-revoke all on function deltahook.send_to(text, json, text, json, json, text) from public;
+revoke all on function deltahook.send_to(text, json, text, json, json, text, int, bigint) from public;
 revoke all on function deltahook.status(text) from public;
 
 do $$
 begin
   if exists (select from pg_roles where rolname = 'deltahook_sender') then
-    grant execute on function deltahook.send_to(text, json, text, json, json, text) to deltahook_sender;
+    grant execute on function deltahook.send_to(text, json, text, json, json, text, int, bigint) to deltahook_sender;
     grant execute on function deltahook.status(text) to deltahook_sender;
   end if;
 end $$;

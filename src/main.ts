@@ -6,6 +6,7 @@ import { startRetention } from "./delivering/retention.ts";
 import { deliveringRoutes } from "./http/api/delivering.ts";
 import { hostRoutes } from "./http/api/hosts.ts";
 import { jsonpathRoutes } from "./http/api/jsonpath.ts";
+import { pluginRoutes } from "./http/api/plugins.ts";
 import { watchRoutes } from "./http/api/watches.ts";
 import { createApp } from "./http/app.ts";
 import { dashboardRoutes } from "./http/pages/dashboard.ts";
@@ -25,6 +26,7 @@ import { createNode, type Pools } from "./platform/pools.ts";
 import { installQueue } from "./platform/queue.ts";
 import { repeat } from "./platform/repeat.ts";
 import { createRollups } from "./platform/rollups.ts";
+import { startPlugins } from "./plugins/plugins.ts";
 import { createOAuthTokens } from "./vault/oauth.ts";
 import { createSecrets } from "./vault/secrets.ts";
 import { createVault } from "./vault/vault.ts";
@@ -82,6 +84,8 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
   const rollups = createRollups(nodeId);
   const node = createNode({ database, target, clock, log, nodeId, alone: config.DATABASE_URL === null });
   undo.push({ name: "node", step: node.leave });
+  const plugins = await startPlugins({ folder: resolve(config.PLUGINS_DIR ?? "plugins"), log });
+  undo.push({ name: "plugins", step: plugins.stop });
 
   const delivering = createDelivering({
     database,
@@ -90,12 +94,14 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     outbound,
     vault,
     authorise: createAuthorise(secrets, tokens),
+    transform: plugins.transform,
     rollups,
     concurrency: config.CONCURRENCY,
     defaults: { retry: { delays: config.RETRY_DELAYS }, timeoutMs: config.DELIVERY_TIMEOUT },
     share: node.share,
   });
   const resources = createResources({
+    plugins,
     database,
     clock,
     log,
@@ -114,6 +120,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     tokens,
     rollups,
     publish: delivering.publish,
+    plugins,
     concurrency: config.POLL_CONCURRENCY,
     hostConcurrency: config.HOST_CONCURRENCY,
     hostRate: config.HOST_RATE,
@@ -161,7 +168,17 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
       ...hostRoutes({ database, hosts: watching.hosts }),
       ...jsonpathRoutes(),
       ...deliveringRoutes({ database, resources, checkUrl: outbound.checkUrl }),
-      ...dashboardRoutes({ database, identity, resources, watching, secrets, config, checkUrl: outbound.checkUrl }),
+      ...pluginRoutes({ plugins }),
+      ...dashboardRoutes({
+        database,
+        identity,
+        resources,
+        watching,
+        secrets,
+        plugins,
+        config,
+        checkUrl: outbound.checkUrl,
+      }),
     ],
     publicUrl: config.PUBLIC_URL ?? `http://${shownHost(host)}:${config.PORT}`,
     metricsPublic: config.METRICS_PUBLIC,

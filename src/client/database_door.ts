@@ -72,7 +72,7 @@ export function openDatabaseDoor(db: DatabaseOptions | string): Door {
 }
 
 async function insert(sql: postgres.Sql, submission: Submission): Promise<string> {
-  const { type, data, url, headers, retry, idempotencyKey } = submission;
+  const { type, data, url, headers, retry, idempotencyKey, timeoutMs = null, keepMs = null } = submission;
   const [row] =
     url === undefined
       ? await sql<{ id: string }[]>`
@@ -81,7 +81,7 @@ async function insert(sql: postgres.Sql, submission: Submission): Promise<string
           select deltahook.send_to(${url}, ${data}::text::json, ${type},
             headers => ${headers ? JSON.stringify(headers) : null}::text::json,
             retry => ${retry ? JSON.stringify(stored(retry)) : null}::text::json,
-            idempotency_key => ${idempotencyKey}) as id`;
+            idempotency_key => ${idempotencyKey}, timeout_ms => ${timeoutMs}, keep_ms => ${keepMs}) as id`;
   if (!row) throw new Error("a function returned no row");
   return row.id;
 }

@@ -8,6 +8,8 @@ export type Submission = {
   url?: string | undefined;
   headers?: Record<string, string> | undefined;
   retry?: RetryPolicy | undefined;
+  timeoutMs?: number | undefined;
+  keepMs?: number | undefined;
   endpointIds?: readonly string[] | undefined;
 };
 

@@ -14,7 +14,7 @@ import type {
   Sent,
 } from "./types.ts";
 
-const TIMEOUT_MS = 30_000;
+const CALL_MS = 30_000;
 const WAIT_MS = 60_000;
 const FIRST_LOOK_MS = 50;
 const LAST_LOOK_MS = 2_000;
@@ -27,21 +27,20 @@ const OPTIONS = ["url", "apiKey", "db", "retry", "timeout", "deadLetterRetention
  */
 export class Hookshot {
   readonly #door: Door;
-  readonly #retry: RetryPolicy | undefined;
-  readonly #timeoutMs: number;
+  readonly #defaults: OfOneSend;
 
   /** Connects at the first call. @throws HookshotError when the options cannot be used */
   constructor(options: HookshotOptions) {
     checkOptions(options);
-    this.#retry = options.retry;
-    this.#timeoutMs = options.timeout === undefined ? TIMEOUT_MS : milliseconds(options.timeout, "timeout");
+    this.#defaults = ofOneSend(options);
     this.#door = options.db === undefined ? openHttpDoor(options) : openDatabaseDoor(options.db);
   }
 
   /** Sends `payload`, as JSON and as the whole body, to one address. Needs no endpoint to be set up. */
   async sendWebhook(url: string, payload: unknown, options: SendWebhookOptions = {}): Promise<Sent> {
-    const { type = "webhook", headers, retry = this.#retry } = options;
-    return this.#submit({ type, data: json(payload), idempotencyKey: keyOf(options), url, headers, retry });
+    const { type = "webhook", headers } = options;
+    const own = { ...this.#defaults, ...ofOneSend(options) };
+    return this.#submit({ ...own, type, data: json(payload), idempotencyKey: keyOf(options), url, headers });
   }
 
   /** States an event to every endpoint that subscribes to its type; `data` arrives in the usual envelope. */
@@ -52,7 +51,7 @@ export class Hookshot {
 
   /** What became of an event. @throws HookshotError `not_found` when there is none, or it is older than RETAIN_EVENTS */
   async status(id: string): Promise<EventStatus> {
-    return this.#look(id, this.#deadline());
+    return this.#look(id, performance.now() + CALL_MS);
   }
 
   /**
@@ -82,7 +81,7 @@ export class Hookshot {
   }
 
   async #submit(submission: Parameters<Door["submit"]>[0]): Promise<Sent> {
-    return { id: await this.#door.submit(submission, this.#deadline()) };
+    return { id: await this.#door.submit(submission, performance.now() + CALL_MS) };
   }
 
   async #look(id: string, deadline: number): Promise<EventStatus> {
@@ -90,10 +89,17 @@ export class Hookshot {
     if (found) return { id, status: overall(found), deliveries: found.deliveries };
     throw new HookshotError("not_found", `There is no event ${id}; it never was, or it is older than RETAIN_EVENTS.`);
   }
+}
 
-  #deadline(): number {
-    return performance.now() + this.#timeoutMs;
-  }
+type OfOneSend = { retry?: RetryPolicy; timeoutMs?: number; keepMs?: number };
+
+/** Only what is given, so that it can be laid over the defaults. */
+function ofOneSend({ retry, timeout, deadLetterRetention }: SendWebhookOptions | HookshotOptions): OfOneSend {
+  return {
+    ...(retry === undefined ? {} : { retry }),
+    ...(timeout === undefined ? {} : { timeoutMs: milliseconds(timeout, "timeout") }),
+    ...(deadLetterRetention === undefined ? {} : { keepMs: milliseconds(deadLetterRetention, "deadLetterRetention") }),
+  };
 }
 
 function overall({ waiting, deliveries }: Found): EventStatus["status"] {
@@ -117,11 +123,7 @@ function json(value: unknown): string {
 /** Callers in plain JavaScript have no compiler to tell them. */
 function checkOptions(options: HookshotOptions): void {
   const unknown = Object.keys(options ?? {}).find((name) => !OPTIONS.includes(name));
-  if (unknown !== undefined)
-    throw invalid(`There is no option ${unknown}; there are ${OPTIONS.slice(0, -1).join(", ")}.`);
-  if (options?.deadLetterRetention !== undefined) {
-    throw invalid("deadLetterRetention is a setting of the server: set RETAIN_DEAD_LETTERS there.");
-  }
+  if (unknown !== undefined) throw invalid(`There is no option ${unknown}; there are ${OPTIONS.join(", ")}.`);
   if (options?.db !== undefined && options.url === undefined) return;
   if (options?.db !== undefined || options?.url === undefined) throw invalid("Give either { url, apiKey } or { db }.");
   if (!/^https?:\/\//.test(options.url))

@@ -80,8 +80,17 @@ export function openHttpDoor(options: { url: string; apiKey: string }): Door {
 
 /** `data` is put in as the text that it is, so that its bytes are the sender's. */
 function bodyOf(submission: Submission): string {
-  const { type, data, idempotencyKey, url, headers, retry, endpointIds } = submission;
-  const rest = { type, idempotency_key: idempotencyKey, url, headers, retry, endpoint_ids: endpointIds };
+  const { type, data, idempotencyKey, url, headers, retry, timeoutMs, keepMs, endpointIds } = submission;
+  const rest = {
+    type,
+    idempotency_key: idempotencyKey,
+    url,
+    headers,
+    retry,
+    timeout: timeoutMs === undefined ? undefined : `${timeoutMs}ms`,
+    dead_letter_retention: keepMs === undefined ? undefined : `${keepMs}ms`,
+    endpoint_ids: endpointIds,
+  };
   return `${JSON.stringify(rest).slice(0, -1)},"data":${data}}`;
 }
 

@@ -17,13 +17,14 @@ export type DatabaseOptions = {
   ssl?: boolean | "require" | "allow" | "prefer" | "verify-full" | object;
 };
 
+/** What holds for every `sendWebhook` that does not say otherwise; without it the server's settings. */
 type Shared = {
-  /** The retry policy of every `sendWebhook` that names none; without it the server's RETRY_DELAYS hold. */
+  /** When it is tried again; RETRY_DELAYS. */
   retry?: RetryPolicy;
-  /** How long one call may take, its own retries included; 30 s by default. */
+  /** How long one try may take, 100 ms to 5 m; DELIVERY_TIMEOUT. */
   timeout?: Duration;
-  /** A setting of the server, RETAIN_DEAD_LETTERS: given here it is an error that says so. */
-  deadLetterRetention?: never;
+  /** How long its dead letter is kept, 1 h to 3650 d; RETAIN_DEAD_LETTERS. */
+  deadLetterRetention?: Duration;
 };
 
 /** Over HTTP with an API key, or straight into Postgres: then events can join no HTTP outage. */
@@ -37,8 +38,7 @@ export type SendWebhookOptions = {
   idempotencyKey?: string;
   /** Headers of your own. Straight into Postgres no credentials, which could not be sealed there. */
   headers?: Record<string, string>;
-  retry?: RetryPolicy;
-};
+} & Shared;
 
 export type SendOptions = {
   idempotencyKey?: string;
@@ -79,5 +79,5 @@ export type HookshotErrorCode =
   | "conflict" // the idempotency key was used for something else
   | "refused" // the key or database user may not do this
   | "not_found"
-  | "unavailable" // DeltaHook could not be reached within `timeout`; nothing is lost by calling again
+  | "unavailable" // DeltaHook could not be reached for 30 s; nothing is lost by calling again
   | "timeout"; // `wait` gave up; the webhook is still owed

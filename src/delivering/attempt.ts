@@ -27,7 +27,15 @@ export type AttemptDeps = {
 export type Tried = { record: Recorded; signal: Signal; holdUntil: number | null };
 
 /** What is particular to a direct send, as stored with its event. */
-export type Target = { url: string; headers?: StoredHeaders; retry?: RetryPolicy };
+export type Target = {
+  url: string;
+  headers?: StoredHeaders;
+  retry?: RetryPolicy;
+  /** Of each try; the endpoint's without it. */
+  timeoutMs?: number;
+  /** How long its dead letter is kept; RETAIN_DEAD_LETTERS without it. */
+  keepMs?: number;
+};
 
 const KEPT_BYTES = 16 * 1024;
 const KEPT_BYTES_OF_SUCCESS = 1024;
@@ -45,10 +53,10 @@ export async function attempt(deps: AttemptDeps, owed: Owed, endpoint: Endpoint,
       return judge(deps, owed, endpoint, attemptId, shown, made.unsent, { ms: performance.now() - startedAt });
     }
     let prepared = await prepare(deps, owed, endpoint, made);
-    let result = await send(deps, prepared, endpoint, signal);
+    let result = await send(deps, prepared, timed(endpoint, owed), signal);
     if (result.ok && result.status === 401 && (await prepared.refused())) {
       prepared = await prepare(deps, owed, endpoint, made);
-      result = await send(deps, prepared, endpoint, signal);
+      result = await send(deps, prepared, timed(endpoint, owed), signal);
     }
     const { url, headers, secretHeaders, redact } = prepared;
     const shown: Shown = {
@@ -74,6 +82,12 @@ export async function attempt(deps: AttemptDeps, owed: Owed, endpoint: Endpoint,
       ms: performance.now() - startedAt,
     });
   }
+}
+
+/** With the timeout of this very send, if it has one. */
+function timed(endpoint: Endpoint, owed: Owed): Endpoint {
+  const timeoutMs = targetOf(owed)?.timeoutMs;
+  return timeoutMs === undefined ? endpoint : { ...endpoint, timeoutMs };
 }
 
 /** What is told of the request; `body` only where plugins changed it. */

@@ -131,6 +131,7 @@ export function showAttempt(row: store.AttemptRow, body: string | null) {
       row.status === null ? null : { status: row.status, headers: row.response_headers ?? {}, body: row.response_body },
     error: row.error,
     ms: row.ms,
+    plugins: row.plugins ?? [],
   };
 }
 

@@ -34,6 +34,8 @@ export type AttemptRow = {
   response_headers: Record<string, string> | null;
   response_body: string | null;
   error: string | null;
+  /** That made the body. */
+  plugins: { name: string; version: string }[] | null;
 };
 
 /** Ids are UUIDs. */
@@ -87,7 +89,8 @@ function columns(sql: SqlRunner) {
 /** All tries of a delivery, the first one first. They are younger than it, which spares older partitions. */
 export function listAttempts(sql: SqlRunner, deliveryId: string): Promise<AttemptRow[]> {
   return sql<AttemptRow[]>`
-    select id, number, outcome, probe, status, ms, url, request_headers, request_body, response_headers, response_body, error
+    select id, number, outcome, probe, status, ms, url, request_headers, request_body, response_headers, response_body, error,
+      plugins
     from deltahook.attempts
     where delivery_id = ${deliveryId}
       and id >= deltahook.uuid7_floor(deltahook.uuid7_time(${deliveryId}) - interval '1 hour')

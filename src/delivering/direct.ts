@@ -62,11 +62,19 @@ export function createDirectEndpoints(sql: Sql, vault: Vault): DirectEndpoints {
 export async function storeTarget(
   vault: Vault,
   eventId: string,
-  send: { url: string; headers?: Record<string, string> | undefined; retry?: RetryPolicy | undefined },
+  send: {
+    url: string;
+    headers?: Record<string, string> | undefined;
+    retry?: RetryPolicy | undefined;
+    timeoutMs?: number | undefined;
+    keepMs?: number | undefined;
+  },
 ): Promise<string> {
   const target: Target = { url: send.url };
   if (send.headers) target.headers = await sealHeaders(vault, eventId, send.headers);
   if (send.retry) target.retry = send.retry;
+  if (send.timeoutMs !== undefined) target.timeoutMs = send.timeoutMs;
+  if (send.keepMs !== undefined) target.keepMs = send.keepMs;
   return JSON.stringify(target);
 }
 

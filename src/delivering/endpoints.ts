@@ -5,6 +5,7 @@ import { AppError, invalid } from "../platform/errors.ts";
 import { parseId, publicId, uuidTime } from "../platform/ids.ts";
 import { parseJson, stringifyJson } from "../platform/json.ts";
 import { mergePatch } from "../platform/merge_patch.ts";
+import type { Plugins } from "../plugins/plugins.ts";
 import { maskHeaders, type StoredHeaders, sealHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { EndpointInput } from "./endpoint_input.ts";
@@ -41,7 +42,13 @@ const FOREIGN_KEY_VIOLATION = "23503";
 /** Of an implicit endpoint these follow from the sends themselves. */
 const FIXED_OF_DIRECT = ["url", "event_types", "filter", "ordered"] as const;
 
-export function createEndpoints(deps: { database: Database; vault: Vault; clock: Clock; publish: Publish }): Endpoints {
+export function createEndpoints(deps: {
+  database: Database;
+  vault: Vault;
+  clock: Clock;
+  publish: Publish;
+  plugins?: Pick<Plugins, "checkUse">;
+}): Endpoints {
   const { vault, clock } = deps;
   const { sql } = deps.database;
 
@@ -87,8 +94,18 @@ export function createEndpoints(deps: { database: Database; vault: Vault; clock:
     return { secret: newest.secret, previous };
   }
 
+  /** @throws AppError naming a plugin that is not there, or an option that it does not take */
+  async function checkPlugins({ plugin, plugin_options }: EndpointInput): Promise<void> {
+    if (plugin.length === 0) return;
+    const faults = (await deps.plugins?.checkUse(plugin, plugin_options, ["transform"])) ?? [];
+    const [first] = faults;
+    if (first)
+      throw new AppError("invalid", `The endpoint cannot be used: ${first.pointer}: ${first.message}`, { faults });
+  }
+
   return {
     async create(input) {
+      await checkPlugins(input);
       const id = await store.newId(sql);
       const settings = settingsOf(input, await sealHeaders(vault, id, input.headers));
       const signing = await firstSigning(vault, id);
@@ -107,6 +124,7 @@ export function createEndpoints(deps: { database: Database; vault: Vault; clock:
       await change(id, async (row) => {
         if (row.kind === "direct") refuseFixed(patch);
         const input = check(merged(bodyOf(row), patch));
+        await checkPlugins(input);
         const headers = await sealHeaders(vault, row.id, input.headers, row.headers);
         const settings = { ...settingsOf(input, headers), id: row.id, revision: row.revision };
         return withKnownSecret(store.updateEndpoint(sql, settings));

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isSystemType } from "./event_types.ts";
-import { type CheckUrl, headersInput, idInput, retryInput, urlInput } from "./input.ts";
+import { type CheckUrl, durationInput, headersInput, idInput, retryInput, urlInput } from "./input.ts";
 
 export const MOST_EVENTS = 500;
 const MOST_RECIPIENTS = 100;
@@ -26,13 +26,21 @@ export function eventInput(checkUrl: CheckUrl) {
       url: urlInput(checkUrl).optional(),
       headers: headersInput.optional(),
       retry: retryInput.optional(),
+      timeout: durationInput(100, 300_000).optional(),
+      dead_letter_retention: durationInput(3_600_000, 3650 * 86_400_000).optional(),
       idempotency_key: idempotencyKey.optional(),
     })
-    .superRefine(({ url, endpoint_ids, headers, retry }, context) => {
+    .superRefine(({ url, endpoint_ids, headers, retry, timeout, dead_letter_retention }, context) => {
       const refuse = (name: string, message: string) => context.addIssue({ code: "custom", path: [name], message });
       if (url !== undefined && endpoint_ids.length > 0) refuse("url", 'cannot stand together with "endpoint_ids"');
       if (url === undefined && headers) refuse("headers", 'goes only with "url"; an endpoint has headers of its own');
       if (url === undefined && retry) refuse("retry", 'goes only with "url"; an endpoint has a policy of its own');
+      if (url === undefined && timeout !== undefined) {
+        refuse("timeout", 'goes only with "url"; an endpoint has one of its own');
+      }
+      if (url === undefined && dead_letter_retention !== undefined) {
+        refuse("dead_letter_retention", 'goes only with "url"; for all others the setting RETAIN_DEAD_LETTERS holds');
+      }
     });
 }
 

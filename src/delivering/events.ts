@@ -65,9 +65,9 @@ export function createEvents(deps: {
       event.endpointIds = input.endpoint_ids;
     }
     if (input.url !== undefined) {
-      const { url, headers, retry } = input;
+      const { url, headers, retry, timeout: timeoutMs, dead_letter_retention: keepMs } = input;
       event.id = deps.clock.uuid();
-      const stored = await storeTarget(deps.vault, event.id, { url, headers, retry });
+      const stored = await storeTarget(deps.vault, event.id, { url, headers, retry, timeoutMs, keepMs });
       event.target = { endpointId: await deps.direct.endpointFor(url), stored };
     }
     return { event, requestHash: requestHash(body) };

@@ -3,6 +3,7 @@ import type { Database } from "../platform/database.ts";
 import type { Log } from "../platform/log.ts";
 import type { Repeater } from "../platform/repeat.ts";
 import type { Rollups } from "../platform/rollups.ts";
+import type { Plugins } from "../plugins/plugins.ts";
 import type { Vault } from "../vault/vault.ts";
 import { createDeadLetters, type DeadLetters } from "./dead_letters.ts";
 import { createDeliveries, type Deliveries } from "./deliveries.ts";
@@ -35,6 +36,8 @@ export function createResources(deps: {
   vault: Vault;
   rollups: Rollups;
   delivering: Delivering;
+  /** Without it plugins are not looked at: each try then fails with a sentence. */
+  plugins?: Pick<Plugins, "checkUse">;
   retainEventsMs: number;
 }): Resources {
   const { database, clock, delivering } = deps;

@@ -86,7 +86,12 @@ function bury(sql: SqlRunner | Connection, moved: Fragment, events: Fragment) {
 export async function pruneDeadLetters(sql: SqlRunner, before: Date, limit: number): Promise<number> {
   const result = await sql`
     delete from deltahook.dead_letters where delivery_id in (
-      select delivery_id from deltahook.dead_letters where died_at < ${before} order by died_at limit ${limit})`;
+      (select delivery_id from deltahook.dead_letters
+       where died_at < ${before} and target->>'keepMs' is null order by died_at limit ${limit})
+      union all
+      (select delivery_id from deltahook.dead_letters
+       where target->>'keepMs' is not null and died_at < now() - (target->>'keepMs')::bigint * interval '1 millisecond'
+       limit ${limit}))`;
   return result.count;
 }
 

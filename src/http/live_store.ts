@@ -34,7 +34,7 @@ const TABLES = ["polls_unchanged", "polls", "attempts"] as const;
 type LogTable = (typeof TABLES)[number];
 
 /** Writers that extend a table at the same time leave a few blocks behind them to be filled. */
-const SLACK_BLOCKS = 128;
+const SLACK_BLOCKS = 64;
 /** After a long absence no more than the end of each table is read. */
 const MOST_BLOCKS = 8_192;
 

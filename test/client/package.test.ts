@@ -123,7 +123,7 @@ describe.skipIf(node === "" || npm === "")("the packed package", () => {
 
   test("its types hold for import and require, and refuse what is wrong", async () => {
     const use = `
-      const hookshot = new Hookshot({ url: "http://localhost:8080", apiKey: "dhk_", retry: { delays: ["5s", 30] } });
+      const hookshot = new Hookshot({ url: "http://localhost:8080", apiKey: "dhk_", retry: { delays: ["5s", 30] }, timeout: 5, deadLetterRetention: "30d" });
       const options: SendWebhookOptions = { type: "a", idempotencyKey: "k", headers: {}, retry: { attempts: 3 } };
       async function all(): Promise<string> {
         const { id } = await hookshot.sendWebhook("https://example.com", { a: 1 }, options);

@@ -91,7 +91,7 @@ export async function wholeApp(options: WholeAppOptions = {}): Promise<WholeApp>
     concurrency: 64,
     defaults: { retry: { delays: [100] }, timeoutMs: 2_000 },
   });
-  const resources = createResources({ ...shared, delivering, retainEventsMs: 86_400_000 });
+  const resources = createResources({ ...shared, delivering, plugins, retainEventsMs: 86_400_000 });
   const watching = createWatching({
     ...shared,
     secrets,

@@ -21,6 +21,7 @@ export const ATTEMPT_EXAMPLE: ShownAttempt = {
   response: { status: 503, headers: { "retry-after": "30" }, body: "maintenance" },
   error: "The endpoint answered 503.",
   ms: 48,
+  plugins: [],
 };
 
 export const DELIVERY_EXAMPLE: ShownDelivery = {
