@@ -234,6 +234,8 @@ create table deltahook.watch_status (
   held json
 ) with (fillfactor = 50);
 
+create index watch_status_attention on deltahook.watch_status (watch_id) where failing or held is not null;
+
 create table deltahook.watch_state (
   watch_id uuid not null references deltahook.watches on delete cascade,
   key text not null, -- 'f:<field>' or 'i:<item key>'

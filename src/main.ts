@@ -75,8 +75,8 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
 
   const keys = loadKeys(config, dataDir, log);
   const vault = createVault({ masterKey: keys.masterKey, previousKeys: config.MASTER_KEY_PREVIOUS });
-  const secrets = createSecrets(database, vault);
   const outbound = createOutbound({ allowedNetworks: parseAllowedNetworks(config.ALLOWED_NETWORKS) });
+  const secrets = createSecrets(database, vault, outbound.checkUrl);
   const tokens = createOAuthTokens({ database, vault, outbound });
   const clock = createClock();
   await clock.synchronise(database.sql);

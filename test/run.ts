@@ -17,7 +17,19 @@ const ROOT = join(import.meta.dir, "..");
 const TEST_TIMEOUT_MS = 60_000;
 const LAST_WORDS_MS = 1_000;
 /** From the ground up, so that what fails first is nearest to the cause; browser and whole-program tests come last. */
-const ORDER = ["test", "platform", "vault", "identity", "plugins", "delivering", "watching", "views", "http", "cli"];
+const ORDER = [
+  "test",
+  "platform",
+  "vault",
+  "identity",
+  "plugins",
+  "delivering",
+  "watching",
+  "views",
+  "http",
+  "trust",
+  "cli",
+];
 
 type Counts = { passed: number; failed: number; skipped: number };
 

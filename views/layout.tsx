@@ -27,7 +27,7 @@ export type LayoutProps = {
 /** htmx draws nothing by itself, swaps no error, and looks again for a lost stream every few seconds. */
 const HTMX = '{"includeIndicatorCSS":false,"noSwap":[204,304,"4xx","5xx"],"sse":{"reconnectMaxDelay":5000}}';
 
-const ENTRIES: { href: string; text: string; admin?: boolean }[][] = [
+const ENTRIES: { href: string; text: string; for?: Frame["user"]["role"][] }[][] = [
   [
     { href: "/", text: "Overview" },
     { href: "/live", text: "Live log" },
@@ -44,9 +44,9 @@ const ENTRIES: { href: string; text: string; admin?: boolean }[][] = [
     { href: "/secrets", text: "Secrets" },
     { href: "/plugins", text: "Plugins" },
     { href: "/api-keys", text: "API keys" },
-    { href: "/people", text: "People", admin: true },
+    { href: "/people", text: "People", for: ["admin"] },
     { href: "/audit", text: "Audit" },
-    { href: "/settings", text: "Settings" },
+    { href: "/settings", text: "Settings", for: ["editor", "admin"] },
   ],
 ];
 
@@ -74,7 +74,7 @@ export function Layout({ frame, title, section, crumb, beside, actions, plots = 
               {ENTRIES.map((group) => (
                 <ul>
                   {group
-                    .filter((entry) => !entry.admin || user.role === "admin")
+                    .filter((entry) => entry.for?.includes(user.role) ?? true)
                     .map(({ href, text }) => (
                       <li>
                         <a class="entry" href={href} aria-current={href === section ? "page" : undefined}>

@@ -31,11 +31,15 @@ export type Secrets = {
   openSecrets(secretIds: readonly string[]): Promise<Map<string, OpenedSecret | AppError>>;
 };
 
+type CheckUrl = (url: string) => string | null;
+
 const PATCH_TRIES = 5;
 
-export function createSecrets({ sql }: Database, vault: Vault): Secrets {
+/** @param checkUrl says what is wrong with a `token_url`, or null */
+export function createSecrets({ sql }: Database, vault: Vault, checkUrl: CheckUrl = () => null): Secrets {
   async function create(body: unknown): Promise<Secret> {
     const checked = parse(secretBody, body);
+    requireTokenUrl(checked, checkUrl);
     const id = await store.newSecretId(sql);
     const sealed = await sealValue(vault, id, checked);
     const row = await store.insertSecret(sql, { id, name: checked.name, kind: checked.kind, sealed });
@@ -73,6 +77,7 @@ export function createSecrets({ sql }: Database, vault: Vault): Secrets {
       if (keepsValue) return await store.updateSecret(sql, { id, revision, name, kind, sealed: null });
       const value = kind === row.kind ? await mergedValue(id, changes.value) : changes.value;
       const checked = parse(secretBody, { name, kind, value });
+      requireTokenUrl(checked, checkUrl);
       const sealed = await sealValue(vault, id, checked);
       return await store.updateSecret(sql, { id, revision, name: checked.name, kind, sealed });
     } catch (error) {
@@ -171,6 +176,12 @@ function parse<T>(schema: z.ZodType<T>, input: unknown): T {
   const faults = result.error.issues.flatMap(faultsOf);
   const first = faults[0];
   throw new AppError("invalid", `The secret is not valid: ${first?.pointer} ${first?.message}.`, { faults });
+}
+
+function requireTokenUrl(body: SecretBody, checkUrl: CheckUrl): void {
+  if (body.kind !== "oauth2_client_credentials") return;
+  const fault = checkUrl(body.value.token_url);
+  if (fault) throw new AppError("invalid", fault, { faults: [{ pointer: "/value/token_url", message: fault }] });
 }
 
 /** Zod's own messages name the expected type, never the value found. */

@@ -51,8 +51,8 @@ export function askOf(group: Group, nowMs: number, signal: AbortSignal): Ask {
 
 /** The body that is known to change nothing in the state of this watch. */
 export function quietBodyOf({ due, watch }: Call): number | bigint | null {
-  if (watch.quiet?.version !== due.stateVersion || !isHealthy(due)) return null;
-  return watch.quiet.body;
+  const { quiet } = watch;
+  return quiet?.version === due.stateVersion && isHealthy(due) ? quiet.body : null;
 }
 
 /** The first page of several says nothing about the others. */

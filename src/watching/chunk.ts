@@ -4,10 +4,11 @@ import { messageOf } from "../platform/errors.ts";
 import { publicId, uuidTime } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { QueueTask } from "../platform/queue.ts";
+import { type Call, type Group, groupsOf } from "./call.ts";
+import type { NotPolled, PollEnd } from "./conclude.ts";
 import type { Flights } from "./flights.ts";
 import { createLane, type Lane } from "./lanes.ts";
 import type { Lines } from "./lines.ts";
-import type { Call, NotPolled, PollEnd } from "./poll.ts";
 import type { KillPoint } from "./record.ts";
 import { type Due, loadDue } from "./store.ts";
 import { knownOf, type WatchCache } from "./watch_cache.ts";
@@ -44,7 +45,7 @@ export function createChunks(deps: {
   flights: Flights;
   lines: Lines;
   lanes: { fast: Lane; slow: Lane };
-  poll(call: Call): Promise<PollEnd | NotPolled>;
+  poll(group: Group): Promise<(PollEnd | NotPolled)[]>;
   at(point: KillPoint): void;
 }): Chunks {
   const { sql, clock, cache, flights, lines, lanes } = deps;
@@ -96,14 +97,14 @@ export function createChunks(deps: {
       if (--waiting === 0) how.started();
     };
     try {
-      const calls = await load(job, ids, { ...how, started });
-      waiting += calls.length;
+      const groups = groupsOf(await load(job, ids, { ...how, started }));
+      waiting += groups.length;
       deps.at("loaded");
-      const polls = Promise.allSettled(calls.map(deps.poll));
+      const polls = Promise.allSettled(groups.map(deps.poll));
       started();
       const ends = await polls;
       how.ended();
-      return settledOf(ends);
+      return settledOf(ends).flat();
     } finally {
       await lines.flushed();
     }

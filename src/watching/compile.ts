@@ -110,13 +110,29 @@ function planItems(watch: WatchInput, input: ItemsInput, source: Json): ItemsPla
 /** What a field is that was written as a path alone. */
 const PLAIN: Omit<Exclude<FieldInput, string>, "path"> = { dialect: "rfc9535", take: "all", redact: false };
 
+/** A watch whose headers may be sealed. */
+type Readable = Omit<WatchInput, "request"> & { request: object };
+
+/**
+ * Watches with the same key ask the same with the same credential and read the answer alike, so that one request serves
+ * all. Null: the watch asks for itself, since its plugins are told which watch it is. A header's value that is a
+ * credential lies here sealed, and no two watches seal alike.
+ */
+export function sharingKey(watch: Readable, secretId: string | null): string | null {
+  if (watch.plugin !== null) return null;
+  const pages = watch.pagination && (watch.items?.path ?? null);
+  return createHash("sha256")
+    .update(canonicalJson([sourceOf(watch), secretId, pages]))
+    .digest("base64url");
+}
+
 /** Whether two versions of a watch make the same documents: otherwise bodies kept for the one say nothing of the other. */
 export function readsAlike(a: WatchInput, b: WatchInput): boolean {
   return a.secret_id === b.secret_id && canonicalJson(sourceOf(a)) === canonicalJson(sourceOf(b));
 }
 
 /** Everything in the request that decides what is answered: another request, another reference. */
-function sourceOf(watch: WatchInput): Json {
+function sourceOf(watch: Readable): Json {
   const { request, pagination, format, plugin, plugin_options } = watch;
   const lists = format === "xml" ? [...listsOf(watch)].sort() : [];
   return parseJson(stringifyJson([request, pagination, format, plugin, plugin_options, ...lists]));
@@ -126,7 +142,7 @@ function formatOf(watch: WatchInput): Format {
   return watch.format === "xml" ? { kind: "xml", lists: listsOf(watch) } : { kind: watch.format };
 }
 
-function listsOf({ fields, items }: WatchInput): Set<string> {
+function listsOf({ fields, items }: Pick<WatchInput, "fields" | "items">): Set<string> {
   const inputs = [...Object.values(fields), ...Object.values(items?.fields ?? {})];
   const paths = inputs.map((input) => (typeof input === "string" ? input : input.path));
   return listsIn(items ? [...paths, items.path, items.key] : paths);

@@ -16,12 +16,12 @@ import { holdOf } from "./limits.ts";
 import type { Lines } from "./lines.ts";
 import type { Recorder } from "./record.ts";
 import { openHash } from "./redaction.ts";
+import { toldProblem } from "./reply.ts";
 import type { Answer, Failure } from "./send.ts";
 import type { WatchState } from "./state.ts";
 import { NO_STATE, readState } from "./state_text.ts";
 import { type Due, loadState } from "./store.ts";
 import type { KnownWatch } from "./watch_cache.ts";
-import { toldProblem } from "./reply.ts";
 
 /** How a poll went, as its line in the log has it. */
 export type PollEnd = {

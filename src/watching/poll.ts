@@ -38,7 +38,7 @@ export function createPoll(deps: PollDeps): (group: Group) => Promise<(PollEnd |
     if (asked.kind === "aborted") return group.map((call) => giveBack(call, whyAborted(flight)));
     const ends = begun.map(({ call, facts }) => {
       // The credential is the same, so what it must hide is.
-      call.watch.ready ??= first.watch.ready;
+      call.watch.ready = first.watch.ready;
       return conclude(call, { ...facts, ms }, answerFor(call, asked));
     });
     return allOf(ends);

@@ -44,10 +44,10 @@ export function intervalMs(schedule: Schedule, nowMs: number): number {
   return next === null || afterThat === null ? 24 * HOUR : afterThat - next;
 }
 
-/** Where in its interval a watch polls: 0 ≤ phase < 1, evenly spread over ids (FNV-1a, mixed once more). */
-export function phaseOf(watchId: string): number {
+/** Where in its interval a watch polls: 0 ≤ phase < 1, evenly spread over ids or other texts (FNV-1a, mixed once more). */
+export function phaseOf(text: string): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < watchId.length; i++) hash = Math.imul(hash ^ watchId.charCodeAt(i), 0x01000193);
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   return ((hash ^ (hash >>> 13)) >>> 0) / 2 ** 32;
 }

@@ -1,5 +1,5 @@
 import { publicId, uuidTime } from "../platform/ids.ts";
-import type { PollEnd } from "./poll.ts";
+import type { PollEnd } from "./conclude.ts";
 import { readDefinition, shownWatch } from "./stored_watch.ts";
 import type { WatchInput } from "./watch.ts";
 import type { PollRow, WatchRow } from "./watches_store.ts";

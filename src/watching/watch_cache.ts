@@ -1,5 +1,5 @@
 import type { Use } from "../plugins/plugins.ts";
-import type { CompiledWatch } from "./compile.ts";
+import { type CompiledWatch, sharingKey } from "./compile.ts";
 import type { Hash } from "./extract.ts";
 import type { Source } from "./governor.ts";
 import { useOf } from "./hooks.ts";
@@ -17,6 +17,8 @@ export type KnownWatch = {
   readonly compiled: CompiledWatch;
   readonly source: Source;
   readonly request: PlainRequest;
+  /** Watches with the same one need but one request together. */
+  readonly sharing: string | null;
   /** Its plugins, or null when it has none. */
   readonly use: Use | null;
   /** The request with its credential on, for as long as that one is good. */
@@ -84,6 +86,7 @@ export function knownWatch(
     compiled: compileStored(input),
     source: { host: hostOf(request.url), credential: secretId ?? "" },
     request,
+    sharing: sharingKey(input, secretId),
     use: useOf(id, input),
     ready: null,
     hash: null,

@@ -8,7 +8,7 @@ import { mergePatch } from "../platform/merge_patch.ts";
 import type { Outbound } from "../platform/outbound.ts";
 import { type StoredHeaders, sealHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
-import { readsAlike } from "./compile.ts";
+import { readsAlike, sharingKey } from "./compile.ts";
 import { pluginNames, WATCH_HOOKS, type WatchPlugins } from "./hooks.ts";
 import type { Hosts } from "./hosts.ts";
 import { plainRequest } from "./request.ts";
@@ -119,14 +119,17 @@ export function createWatches(deps: {
       stored.redaction = { sealed: await vault.seal(REDACTION, id, randomBytes(32).toString("base64")) };
     }
     const schedule = scheduleOf(input.schedule);
+    const secretId = input.secret_id === null ? null : parseId("secret", input.secret_id);
+    // Watches that can share a request come due together.
+    const phase = phaseOf(sharingKey(stored, secretId) ?? id);
     return {
       id,
       name: input.name,
       definition: stringifyJson(stored),
       host: hostOf(plainRequest(stored).url),
-      secretId: input.secret_id === null ? null : parseId("secret", input.secret_id),
+      secretId,
       intervalMs: intervalMs(schedule, clock.now()),
-      phaseMs: schedule.kind === "every" ? Math.floor(phaseOf(id) * schedule.everyMs) : null,
+      phaseMs: schedule.kind === "every" ? Math.floor(phase * schedule.everyMs) : null,
     };
   }
 

@@ -42,6 +42,69 @@ export async function measureFairness(options: { hanging: number; owed: number; 
   }
 }
 
+export type Drain = { perSecond: number; mostInFlight: number; calmMs: number; meanwhileMs: number };
+
+/**
+ * A paused endpoint that is owed `owed` deliveries is resumed: how fast its backlog drains, how many requests it had open
+ * at once, and the p95 of healthy endpoints before and meanwhile. The endpoint answers after 10 ms.
+ */
+export async function measureDrain(options: { owed: number; cap: number; seconds: number }): Promise<Drain> {
+  const at = await testDatabase();
+  const { sql } = at.database;
+  const healthy = startReceiver();
+  const resumed = slowReceiver(10);
+  const engine = startEngine(at);
+  try {
+    for (let i = 0; i < HEALTHY; i++) {
+      await addEndpoint(at.database, { url: `${healthy.url}/${i}`, eventTypes: [`healthy.${i}`] });
+    }
+    const { id } = await addEndpoint(at.database, {
+      url: resumed.url,
+      eventTypes: ["hanging.0"],
+      maxInFlight: options.cap,
+    });
+    await sql`update deltahook.endpoint_health set paused_reason = 'manual', paused_since = now() where endpoint_id = ${id}`;
+    await publishBurst(engine, { hanging: 1, owed: options.owed });
+    await sql`analyze deltahook.deliveries, deltahook.events`;
+    const calmMs = await publishSteadily(engine, healthy, options.seconds);
+    const startedAt = performance.now();
+    await sql`update deltahook.endpoint_health set paused_reason = null, paused_since = null where endpoint_id = ${id}`;
+    const meanwhileMs = await publishSteadily(engine, healthy, options.seconds);
+    while (resumed.answered() < options.owed) await Bun.sleep(20);
+    const perSecond = (options.owed * 1_000) / (performance.now() - startedAt);
+    return { perSecond, mostInFlight: resumed.most(), calmMs, meanwhileMs };
+  } finally {
+    await engine.stop();
+    healthy.stop();
+    await resumed.stop();
+    await at.drop();
+  }
+}
+
+/** Keeps nothing of what it gets, since it gets much, but how many requests it had open at once. */
+function slowReceiver(ms: number) {
+  let open = 0;
+  let most = 0;
+  let answered = 0;
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      most = Math.max(most, ++open);
+      await Promise.all([request.text(), Bun.sleep(ms)]);
+      open--;
+      answered++;
+      return new Response("ok");
+    },
+  });
+  return {
+    url: `http://127.0.0.1:${server.port}/hook`,
+    most: () => most,
+    answered: () => answered,
+    stop: () => server.stop(true),
+  };
+}
+
 /** @returns p95 in milliseconds from before an event's submission to its arrival */
 async function publishSteadily(engine: Engine, receiver: Receiver, seconds: number): Promise<number> {
   const count = seconds * PER_SECOND;

@@ -186,6 +186,29 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
       expect(await page.getByText("Ask an admin").count()).toBe(1);
     });
 
+    test("a list in a reply is watched with one click, and a value is taken out again with another", async () => {
+      const { server, source } = dashboard;
+      const page = await openPage();
+      await signIn(page, server);
+      await page.goto(`${server.url}/watches/new`);
+      await page
+        .getByLabel("Address or curl command")
+        .fill(`curl '${source.url}' -H 'Authorization: Bearer hidden-token'`);
+      await page.getByRole("button", { name: "Try it" }).click();
+      await page.getByRole("button", { name: "Watch this list" }).click();
+      expect(await page.getByLabel("Elements").inputValue()).toBe("$.orders[*]");
+      expect(await page.getByLabel("Key").inputValue()).toBe("$.id");
+      expect(await page.getByLabel("Fields of each element").inputValue()).toBe("status = $.status");
+      const value = page.getByRole("button", { name: '"paid"' });
+      await value.click();
+      expect(await value.getAttribute("aria-pressed")).toBe("true");
+      await value.click();
+      expect(await page.getByLabel("Fields", { exact: true }).inputValue()).toBe("");
+      await page.getByRole("button", { name: "Try it" }).click();
+      await page.getByText("elements were found in the list").waitFor();
+      expect(await page.content()).not.toContain("hidden-token");
+    });
+
     test("without JavaScript: a filter, a form and a button do what they say", async () => {
       const { server, nobody } = dashboard;
       const page = await openPage({ javaScriptEnabled: false });

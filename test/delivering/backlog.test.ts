@@ -53,8 +53,13 @@ test("a paused endpoint owed 5,000 is drained at its cap after it resumes, in it
   expect(latencies.length).toBeGreaterThan(10);
   expect(latencies.sort((a, b) => a - b)[Math.floor(latencies.length * 0.95)]).toBeLessThan(2_000);
   await until(async () => (await jobsLeft(flow)).jobs === 0, "an empty queue");
-  const [health] = await sql<{ has_parked: boolean }[]>`select bool_or(has_parked) as has_parked from deltahook.endpoint_health`;
-  await until(async () => health?.has_parked === false || (await sql`select from deltahook.endpoint_health where has_parked`).length === 0);
+  const [health] = await sql<
+    { has_parked: boolean }[]
+  >`select bool_or(has_parked) as has_parked from deltahook.endpoint_health`;
+  await until(
+    async () =>
+      health?.has_parked === false || (await sql`select from deltahook.endpoint_health where has_parked`).length === 0,
+  );
 });
 
 test("what is published while the backlog drains waits its turn behind it", async () => {

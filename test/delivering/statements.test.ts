@@ -90,11 +90,10 @@ test("an event costs few statements, on each step of its way", async () => {
   });
   await Promise.all([door.stop(), worker.stop()]);
   expect(receiver.ids().size).toBe(owed + EVENTS);
-  const measured = { batches, singles, keyed, deliveries, together };
-  if (process.env.DELTAHOOK_SHOW_FIGURES) process.stdout.write(`${JSON.stringify(measured)}\n`);
-  expect(batches).toBeLessThan(0.05);
-  expect(singles).toBeLessThan(0.5);
+  // A fifth of what is promised (5), and several times what was measured (docs/bench.md).
+  expect(batches).toBeLessThan(0.1);
+  expect(singles).toBeLessThan(1);
   expect(keyed).toBeLessThan(1);
   expect(deliveries).toBeLessThan(1);
-  expect(together).toBeLessThan(5);
+  expect(together).toBeLessThan(1);
 });

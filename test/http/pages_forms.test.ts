@@ -5,6 +5,7 @@ import { patchBetween } from "../../src/http/pages/merge.ts";
 import { localPath, themeCookie, themeOf } from "../../src/http/pages/visitor.ts";
 import { watchBodyOf, watchFormOf } from "../../src/http/pages/watch_form.ts";
 import type { AppError } from "../../src/platform/errors.ts";
+import { parseJson, stringifyJson } from "../../src/platform/json.ts";
 import { mergePatch } from "../../src/platform/merge_patch.ts";
 import { pretty } from "../../views/deliveries.tsx";
 import { relative } from "../../views/pieces.tsx";
@@ -172,6 +173,11 @@ for (const [before, after] of [
     expect<unknown>(mergePatch(before, patchBetween(before, after))).toEqual(after);
   });
 }
+
+test("a patch between two numbers that no double holds is the new one", () => {
+  const patch = patchBetween(parseJson('{"n":12345678901234567890}'), parseJson('{"n":12345678901234567891}'));
+  expect(stringifyJson(patch)).toBe('{"n":12345678901234567891}');
+});
 
 for (const [path, leadsTo] of [
   ["/events?type=a", "/events?type=a"],

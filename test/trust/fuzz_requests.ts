@@ -74,6 +74,7 @@ function textOf(value: unknown): string {
 /** As described; the example with one part of it replaced, added or taken out; and texts that are no JSON. */
 function bodyOf({ schema, example }: { schema: Schema; example: unknown }, ids: readonly string[]) {
   return fc.oneof(
+    { weight: 2, arbitrary: fc.constant(jsonOf(example)) },
     { weight: 4, arbitrary: valueFor(schema, ids, 0).map(jsonOf) },
     { weight: 5, arbitrary: mutated(example, ids).map(jsonOf) },
     {

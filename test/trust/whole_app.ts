@@ -72,12 +72,12 @@ export async function wholeApp(options: WholeAppOptions = {}): Promise<WholeApp>
   const plugins = await startPlugins({ folder, log });
 
   const vault = createVault({ masterKey: options.masterKey ?? "m".repeat(48) });
-  const secrets = createSecrets(database, vault);
   const names = options.names ?? {};
   const outbound = createOutbound({
     allowedNetworks: parseAllowedNetworks(options.allowed ?? []),
     resolve: async (host) => names[host] ?? unknownName(),
   });
+  const secrets = createSecrets(database, vault, outbound.checkUrl);
   const tokens = createOAuthTokens({ database, vault, outbound });
   const clock = createClock();
   await clock.synchronise(database.sql);

@@ -170,7 +170,13 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       body: watchInput,
       bodyExample: BODY,
       answers: [{ status: 200, description: "What was asked, answered and found", example: PREVIEW }],
-      handle: async ({ body, signal }) => ({ status: 200, body: await preview(body, signal) }),
+      async handle(request) {
+        const { body, signal } = request;
+        const previewed = await preview(body, signal);
+        // It may carry a credential to wherever the body says.
+        await record(request, "preview", null, { url: withoutQuery(body.request.url), secret_id: body.secret_id });
+        return { status: 200, body: previewed };
+      },
     }),
 
     route({
@@ -249,7 +255,11 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       tag: TAG,
       access: "editor",
       answers: [{ status: 200, description: "The poll", example: POLL }],
-      handle: async ({ id, signal }) => ({ status: 200, body: await runs.pollNow(id, signal) }),
+      async handle(request) {
+        const poll = await runs.pollNow(request.id, request.signal);
+        await record(request, "poll", request.id, { outcome: poll.outcome });
+        return { status: 200, body: poll };
+      },
     }),
 
     route({
@@ -330,4 +340,8 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       },
     }),
   ];
+}
+
+function withoutQuery(url: string): string {
+  return url.replace(/[?#].*$/s, "");
 }

@@ -1,3 +1,5 @@
+import { ExactNumber } from "../../platform/json.ts";
+
 /** The merge patch (RFC 7396) that makes `after` out of `before`: what is gone is named as null. */
 export function patchBetween(before: unknown, after: unknown): unknown {
   if (!isObject(before) || !isObject(after)) return after;
@@ -11,5 +13,5 @@ export function patchBetween(before: unknown, after: unknown): unknown {
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { WatchPage } from "../../../views/watch.tsx";
 import { EditWatchPage } from "../../../views/watch_form.tsx";
-import { WatchesPage, WatchPage } from "../../../views/watches.tsx";
+import { WatchesPage } from "../../../views/watches.tsx";
 import type { Database } from "../../platform/database.ts";
 import { invalid } from "../../platform/errors.ts";
 import { JsonError, parseJson } from "../../platform/json.ts";

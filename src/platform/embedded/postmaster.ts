@@ -159,7 +159,8 @@ async function passOn(stream: ReadableStream<Uint8Array>, server: Server, log: L
   }
 }
 
-const LEVELS: Record<string, LogLevel> = { WARNING: "warn", ERROR: "warn", FATAL: "warn", PANIC: "error" };
+/** An ERROR ends one statement, and whoever sent it is told; it is no trouble of the server. */
+const LEVELS: Record<string, LogLevel> = { WARNING: "warn", ERROR: "debug", FATAL: "warn", PANIC: "error" };
 /** Postgres tells these at its level LOG, beside routine. */
 const TROUBLE =
   /terminated by signal|server process .* exited|could not|invalid value|unrecognized|not properly shut down|interrupted|corrupt|reinitializing/;
