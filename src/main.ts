@@ -21,6 +21,7 @@ import { messageOf } from "./platform/errors.ts";
 import { loadKeys } from "./platform/keys.ts";
 import type { Log } from "./platform/log.ts";
 import { migrate } from "./platform/migrate.ts";
+import { PLAY, SAMPLE, withInside } from "./platform/outbound/inside.ts";
 import { createOutbound } from "./platform/outbound.ts";
 import { createNode, type Pools } from "./platform/pools.ts";
 import { installQueue } from "./platform/queue.ts";
@@ -80,6 +81,8 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
   const tokens = createOAuthTokens({ database, vault, outbound });
   const clock = createClock();
   await clock.synchronise(database.sql);
+  const sources = withInside(outbound, SAMPLE, clock.now);
+  const receivers = withInside(outbound, PLAY, clock.now);
   const nodeId = crypto.randomUUID();
   const rollups = createRollups(nodeId);
   const node = createNode({ database, target, clock, log, nodeId, alone: config.DATABASE_URL === null });
@@ -91,7 +94,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     database,
     clock,
     log,
-    outbound,
+    outbound: receivers,
     vault,
     authorise: createAuthorise(secrets, tokens),
     transform: plugins.transform,
@@ -114,7 +117,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     database,
     clock,
     log,
-    outbound,
+    outbound: sources,
     vault,
     secrets,
     tokens,
@@ -167,7 +170,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
       ...watchRoutes({ database, ...watching }),
       ...hostRoutes({ database, hosts: watching.hosts }),
       ...jsonpathRoutes(),
-      ...deliveringRoutes({ database, resources, checkUrl: outbound.checkUrl }),
+      ...deliveringRoutes({ database, resources, checkUrl: receivers.checkUrl }),
       ...pluginRoutes({ plugins }),
       ...dashboardRoutes({
         database,
@@ -177,7 +180,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
         secrets,
         plugins,
         config,
-        checkUrl: outbound.checkUrl,
+        checkUrl: receivers.checkUrl,
       }),
     ],
     publicUrl: config.PUBLIC_URL ?? `http://${shownHost(host)}:${config.PORT}`,

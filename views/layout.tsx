@@ -31,6 +31,7 @@ const ENTRIES: { href: string; text: string; for?: Frame["user"]["role"][] }[][]
   [
     { href: "/", text: "Overview" },
     { href: "/live", text: "Live log" },
+    { href: "/play", text: "Play" },
   ],
   [
     { href: "/watches", text: "Watches" },

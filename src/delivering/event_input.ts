@@ -33,6 +33,7 @@ export function eventInput(checkUrl: CheckUrl) {
     .superRefine(({ url, endpoint_ids, headers, retry, timeout, dead_letter_retention }, context) => {
       const refuse = (name: string, message: string) => context.addIssue({ code: "custom", path: [name], message });
       if (url !== undefined && endpoint_ids.length > 0) refuse("url", 'cannot stand together with "endpoint_ids"');
+      if (url?.startsWith("deltahook:")) refuse("url", "is built in: create an endpoint with this address instead");
       if (url === undefined && headers) refuse("headers", 'goes only with "url"; an endpoint has headers of its own');
       if (url === undefined && retry) refuse("retry", 'goes only with "url"; an endpoint has a policy of its own');
       if (url === undefined && timeout !== undefined) {

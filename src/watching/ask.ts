@@ -24,6 +24,9 @@ export type Asked =
   | { kind: "failed"; failure: Failure; status: number | null; answer: Answer | null }
   | { kind: "aborted" };
 
+/** What a source said, or why it said nothing of use. */
+export type Answered = Exclude<Asked, { kind: "aborted" }>;
+
 /** Stands for a body that was read: equal bodies have equal values. */
 export type Body = number | bigint;
 

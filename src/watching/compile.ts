@@ -122,7 +122,7 @@ export function sharingKey(watch: Readable, secretId: string | null): string | n
   if (watch.plugin !== null) return null;
   const pages = watch.pagination && (watch.items?.path ?? null);
   return createHash("sha256")
-    .update(canonicalJson([sourceOf(watch), secretId, pages]))
+    .update(stringifyJson([sourceParts(watch), secretId, pages]))
     .digest("base64url");
 }
 
@@ -132,10 +132,14 @@ export function readsAlike(a: WatchInput, b: WatchInput): boolean {
 }
 
 /** Everything in the request that decides what is answered: another request, another reference. */
-function sourceOf(watch: Readable): Json {
+function sourceOf(watch: WatchInput): Json {
+  return parseJson(stringifyJson(sourceParts(watch)));
+}
+
+function sourceParts(watch: Readable): unknown[] {
   const { request, pagination, format, plugin, plugin_options } = watch;
   const lists = format === "xml" ? [...listsOf(watch)].sort() : [];
-  return parseJson(stringifyJson([request, pagination, format, plugin, plugin_options, ...lists]));
+  return [request, pagination, format, plugin, plugin_options, ...lists];
 }
 
 function formatOf(watch: WatchInput): Format {

@@ -5,7 +5,7 @@ import { publicId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Rollups } from "../platform/rollups.ts";
 import type { Vault } from "../vault/vault.ts";
-import type { Asked } from "./ask.ts";
+import type { Answered, Asked } from "./ask.ts";
 import { writeReading } from "./bodies.ts";
 import { type Call, canBeConditional, FULL_POLL_MS } from "./call.ts";
 import type { Hash } from "./extract.ts";
@@ -38,7 +38,7 @@ export type NotPolled = { why: "host_busy" | "no_time" | "stopped" | "crowded_ou
 
 export type Conclusions = {
   /** Judges what was answered and writes down what came of it. */
-  conclude(call: Call, facts: PollFacts, asked: Exclude<Asked, { kind: "aborted" }>): Promise<PollEnd | NotPolled>;
+  conclude(call: Call, facts: PollFacts, asked: Answered): Promise<PollEnd | NotPolled>;
   /** Leaves the watch for another time. */
   giveBack(call: Call, refusal: NotPolled): NotPolled;
 };
@@ -62,11 +62,7 @@ const SMALL_STATE = 50;
 export function createConclusions(deps: ConclusionDeps): Conclusions {
   const { clock, lines, recorder, rollups } = deps;
 
-  async function conclude(
-    call: Call,
-    facts: PollFacts,
-    asked: Exclude<Asked, { kind: "aborted" }>,
-  ): Promise<PollEnd | NotPolled> {
+  async function conclude(call: Call, facts: PollFacts, asked: Answered): Promise<PollEnd | NotPolled> {
     rollups.observe("poll_lag_ms", facts.lagMs);
     rollups.observe("poll_ms", facts.ms);
     const holdUntil = asked.answer ? learnHold(call.watch, asked.answer) : null;
@@ -81,7 +77,7 @@ export function createConclusions(deps: ConclusionDeps): Conclusions {
     if (asked.kind === "not_modified") return recordQuiet(call, facts, "not_modified", asked.answer);
     const state = await stateOf(call);
     if (state === null) return giveBack(call, { why: "overtaken", retryAt: clock.now() });
-    if (call.watch.keepBodies > 0 && asked.body !== call.watch.keptBody) keepBody(call, facts, asked);
+    if (call.watch.keepBodies > 0 && asked.body !== call.watch.keptBody) keepBody(call, facts.id, asked);
     call.watch.hash ??= await openHash(deps.vault, call.watch.id, call.watch.input);
     const verdict = verdictOf(call, asked, state, call.watch.hash);
     if ("about" in verdict) return recordFailure(call, facts, verdict, holdUntil);
@@ -91,11 +87,12 @@ export function createConclusions(deps: ConclusionDeps): Conclusions {
     return recordQuiet(call, facts, "unchanged", asked.answer);
   }
 
-  /** A source may say back what it was sent: no credential is kept. */
-  function keepBody({ watch, due }: Call, { id }: PollFacts, asked: Asked & { kind: "document" }): void {
+  /** A source may say back what it was sent: a body that holds a credential is not kept. */
+  function keepBody({ watch, due }: Call, id: string, asked: Asked & { kind: "document" }): void {
     const { document, morePages, complete, body: digest } = asked;
-    const text = redacted(watch, writeReading({ pages: [document, ...morePages], complete }));
+    const text = writeReading({ pages: [document, ...morePages], complete });
     watch.keptBody = digest;
+    if (redacted(watch, text) !== text) return;
     lines.body({ id, watchId: due.id, revision: due.revision, keep: watch.keepBodies, digest, text });
   }
 

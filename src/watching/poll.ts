@@ -1,5 +1,5 @@
 import type { Clock } from "../platform/clock.ts";
-import type { Ask, Asked } from "./ask.ts";
+import type { Answered, Ask, Asked } from "./ask.ts";
 import { askOf, type Call, type Group, quietBodyOf } from "./call.ts";
 import { type ConclusionDeps, createConclusions, type NotPolled, type PollEnd } from "./conclude.ts";
 import type { PollFacts } from "./finding.ts";
@@ -47,14 +47,13 @@ export function createPoll(deps: PollDeps): (group: Group) => Promise<(PollEnd |
   async function ask(group: Group, startedAt: number): Promise<{ asked: Asked; ms: number; flight: Flight }> {
     const [{ lane, watch }] = group;
     const flight = flights.begin(lane);
-    let ms = 0;
+    const msSoFar = () => Math.round(performance.now() - flight.startedAt);
     try {
       const asked = await deps.ask(askOf(group, startedAt, flight.controller.signal));
-      ms = Math.round(performance.now() - flight.startedAt);
-      return { asked, ms, flight };
+      return { asked, ms: msSoFar(), flight };
     } finally {
       flights.end(flight);
-      governor.leave(watch.source, ms);
+      governor.leave(watch.source, msSoFar());
     }
   }
 
@@ -99,7 +98,7 @@ export function createPoll(deps: PollDeps): (group: Group) => Promise<(PollEnd |
 }
 
 /** A reply that was read for others may be known to change nothing here. */
-function answerFor(call: Call, asked: Exclude<Asked, { kind: "aborted" }>): Exclude<Asked, { kind: "aborted" }> {
+function answerFor(call: Call, asked: Answered): Answered {
   if (asked.kind !== "document" || asked.body !== quietBodyOf(call) || asked.answer.status !== 200) return asked;
   return { kind: "same_body", answer: asked.answer, bytes: asked.bytes };
 }

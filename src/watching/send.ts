@@ -2,8 +2,8 @@ import { AppError } from "../platform/errors.ts";
 import type { Outbound, OutboundResult } from "../platform/outbound.ts";
 import type { ReadyCredential } from "../vault/credentials.ts";
 import { TokenRefused } from "../vault/oauth.ts";
+import type { ReadySecrets } from "../vault/ready.ts";
 import type { Vault } from "../vault/vault.ts";
-import type { Credentials } from "./credentials.ts";
 import { signed, type WatchPlugins } from "./hooks.ts";
 import type { ReplyProblem } from "./reply.ts";
 import { type PlainRequest, type ReadyRequest, readyRequest } from "./request.ts";
@@ -42,7 +42,7 @@ const REDIRECTS = 5;
 export function createSender(deps: {
   outbound: Outbound;
   vault: Vault;
-  credentials: Credentials;
+  credentials: ReadySecrets;
   plugins: WatchPlugins;
   maxBytes: number;
 }): Sender {

@@ -86,7 +86,7 @@ export function createWatches(deps: {
       const refuse = (place: string, message: string) =>
         faults.push({ pointer: `${pointerOf(index)}${place}`, message });
       const { url } = input.request;
-      const urlFault = url.startsWith("deltahook:") ? null : deps.outbound.checkUrl(url);
+      const urlFault = deps.outbound.checkUrl(url);
       if (urlFault) refuse("/request/url", urlFault);
       if (input.secret_id !== null && !secrets.has(parseId("secret", input.secret_id) ?? "")) {
         refuse("/secret_id", "there is no such secret; GET /v1/secrets lists all");

@@ -22,14 +22,15 @@ export async function measureFairness(options: { hanging: number; owed: number; 
     for (let i = 0; i < HEALTHY; i++) {
       await addEndpoint(at.database, { url: `${healthy.url}/${i}`, eventTypes: [`healthy.${i}`] });
     }
-    for (let i = 0; i < options.hanging; i++) {
-      await addEndpoint(at.database, { url: hanging.url, eventTypes: [`hanging.${i}`], autoPause: false });
+    const types = Array.from({ length: options.hanging }, (_, i) => `hanging.${i}`);
+    for (const type of types) {
+      await addEndpoint(at.database, { url: hanging.url, eventTypes: [type], autoPause: false });
     }
     await publishSteadily(engine, healthy, 2);
     const calmMs = await publishSteadily(engine, healthy, options.seconds);
     const [burstMs] = await Promise.all([
       publishSteadily(engine, healthy, options.seconds),
-      publishBurst(engine, options),
+      publishBurst(engine, types, options.owed),
     ]);
     const afterMs = await publishSteadily(engine, healthy, options.seconds);
     return { calmMs, burstMs, afterMs };
@@ -60,11 +61,11 @@ export async function measureDrain(options: { owed: number; cap: number; seconds
     }
     const { id } = await addEndpoint(at.database, {
       url: resumed.url,
-      eventTypes: ["hanging.0"],
+      eventTypes: ["owed"],
       maxInFlight: options.cap,
     });
     await sql`update deltahook.endpoint_health set paused_reason = 'manual', paused_since = now() where endpoint_id = ${id}`;
-    await publishBurst(engine, { hanging: 1, owed: options.owed });
+    await publishBurst(engine, ["owed"], options.owed);
     await sql`analyze deltahook.deliveries, deltahook.events`;
     const calmMs = await publishSteadily(engine, healthy, options.seconds);
     const startedAt = performance.now();
@@ -128,11 +129,12 @@ async function publishSteadily(engine: Engine, receiver: Receiver, seconds: numb
   return latencies.sort((a, b) => a - b)[Math.floor(latencies.length * 0.95)] ?? Number.NaN;
 }
 
-async function publishBurst(engine: Engine, { hanging, owed }: { hanging: number; owed: number }): Promise<void> {
+/** In batches of 500, the types in turn. */
+async function publishBurst(engine: Engine, types: readonly string[], owed: number): Promise<void> {
   for (let from = 0; from < owed; from += 500) {
     await engine.delivering.ingest.submitAll(
       Array.from({ length: Math.min(500, owed - from) }, (_, i) => ({
-        event: { type: `hanging.${(from + i) % hanging}`, data: `{"n":${from + i}}`, origin: "api" as const },
+        event: { type: types[(from + i) % types.length] ?? "", data: `{"n":${from + i}}`, origin: "api" as const },
         requestHash: Buffer.alloc(0),
       })),
     );

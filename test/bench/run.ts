@@ -2,18 +2,21 @@
 // machine. Absolute figures of two machines, or of two minutes on a shared one, say nothing.
 
 import { measureDeliveries } from "./deliveries.ts";
+import { type Drain, type Fairness, measureDrain, measureFairness } from "./fairness.ts";
 import { bareLoop } from "./loop.ts";
 import { measurePolls } from "./polls.ts";
 
 const IN_FLIGHT = 64;
 const ROUNDS = Number(process.argv[2] ?? 3);
-const BARS = { deliveries: 0.15, polls: 0.15 };
+const BARS = { deliveries: 0.15, polls: 0.15, latency: 2 };
+const OWED = { hanging: 10_000, paused: 100_000 };
 
 const receiver = Bun.spawn([process.execPath, new URL("receiver.ts", import.meta.url).pathname], { stdout: "pipe" });
 const first = await receiver.stdout.getReader().read();
 const url = `http://127.0.0.1:${new TextDecoder().decode(first.value).trim()}/hook`;
 
-type Round = { posts: number; gets: number; deliveries: number; ingest: number; polls: number };
+type Rate = "posts" | "gets" | "deliveries" | "ingest" | "polls";
+type Round = Record<Rate, number> & { one: Fairness; eight: Fairness };
 const rounds: Round[] = [];
 for (let round = 1; round <= ROUNDS; round++) {
   const posts = await bareLoop({ url, method: "POST", inFlight: IN_FLIGHT, seconds: 3 });
@@ -26,9 +29,12 @@ for (let round = 1; round <= ROUNDS; round++) {
     deliveries: delivered.perSecond,
     ingest: delivered.ingestedPerSecond,
     polls: polls.perSecond,
+    one: await measureFairness({ hanging: 1, owed: OWED.hanging, seconds: 6 }),
+    eight: await measureFairness({ hanging: 8, owed: OWED.hanging, seconds: 6 }),
   });
   process.stdout.write(`round ${round} of ${ROUNDS} done\n`);
 }
+const drain = await measureDrain({ owed: OWED.paused, cap: 32, seconds: 10 });
 receiver.kill();
 
 process.stdout.write(
@@ -39,14 +45,36 @@ print("deliveries (queued, signed, recorded)", median("deliveries"), ratio("deli
 print("events taken in, batches of 500", median("ingest"), ratio("ingest", "posts"));
 print("bare fetch loop, GET, 64 in flight", median("gets"));
 print("polls (unchanged, recorded)", median("polls"), ratio("polls", "gets"), BARS.polls);
-process.exit(ratio("deliveries", "posts") < BARS.deliveries || ratio("polls", "gets") < BARS.polls ? 1 : 0);
+process.stdout.write("\np95 of healthy endpoints, publish to arrival: ratio to the calm value\n");
+const latencies = [
+  latency("one endpoint hangs: while it is given 10,000", "one", "burstMs"),
+  latency("                    after", "one", "afterMs"),
+  latency("eight hang: while they are given 10,000", "eight", "burstMs"),
+  latency("            after", "eight", "afterMs"),
+  latencyOf(`100,000 owed are drained: ${describe(drain)}`, drain.meanwhileMs / drain.calmMs),
+];
+const slow = latencies.some((share) => share > BARS.latency);
+process.exit(ratio("deliveries", "posts") < BARS.deliveries || ratio("polls", "gets") < BARS.polls || slow ? 1 : 0);
 
-function median(key: keyof Round): number {
+function median(key: Rate): number {
   return middle(rounds.map((round) => round[key]));
 }
 
-function ratio(key: keyof Round, to: keyof Round): number {
+function ratio(key: Rate, to: Rate): number {
   return middle(rounds.map((round) => round[key] / round[to]));
+}
+
+function latency(name: string, key: "one" | "eight", when: "burstMs" | "afterMs"): number {
+  return latencyOf(name, middle(rounds.map((round) => round[key][when] / round[key].calmMs)));
+}
+
+function latencyOf(name: string, share: number): number {
+  process.stdout.write(`${name.padEnd(76)}${share.toFixed(2).padStart(8)}  ≤ ${BARS.latency}\n`);
+  return share;
+}
+
+function describe({ perSecond, mostInFlight }: Drain): string {
+  return `${Math.round(perSecond).toLocaleString("en")} a second, at most ${mostInFlight} in flight`;
 }
 
 function middle(values: number[]): number {

@@ -152,6 +152,12 @@ describe("who may see and do what", () => {
 });
 
 describe("signing in", () => {
+  test("goes where one wanted to go, in any script", async () => {
+    const fields = { email: "Editor@Example.com", password: PASSWORD, to: "/events?type=日本" };
+    const { status, headers } = await site.visit("POST", "/sign-in", { fields });
+    expect([status, headers.get("location")]).toEqual([303, "/events?type=%E6%97%A5%E6%9C%AC"]);
+  });
+
   test("gives a cookie that opens pages, and goes to where one wanted", async () => {
     const fields = { email: "Editor@Example.com", password: PASSWORD, to: "/events" };
     const { status, headers } = await site.visit("POST", "/sign-in", { fields });

@@ -347,7 +347,7 @@ describe("Postgres's log in ours", () => {
     ],
     ["DEBUG1:  a", "debug", "a"],
     ["WARNING:  a", "warn", "a"],
-    ["ERROR:  duplicate key value", "warn", "duplicate key value"],
+    ["ERROR:  duplicate key value", "debug", "duplicate key value"],
     ["FATAL:  the database system is starting up", "warn", "the database system is starting up"],
     ["PANIC:  could not write", "error", "could not write"],
     ["\tand its second line", "debug", "and its second line"],

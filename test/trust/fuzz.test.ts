@@ -5,7 +5,7 @@ import { type WholeApp, wholeApp } from "./whole_app.ts";
 
 /** Printed, so that a run can be repeated: `DELTAHOOK_FUZZ_SEED=… npm test -- fuzz`. */
 const SEED = Number(process.env.DELTAHOOK_FUZZ_SEED ?? Date.now() % 2_147_483_647);
-const RUNS_PER_ROUTE = Number(process.env.DELTAHOOK_FUZZ_RUNS ?? 40);
+const RUNS_PER_ROUTE = Number(process.env.DELTAHOOK_FUZZ_RUNS ?? 100);
 
 /**
  * Left out: a stream never ends, and a limit on open routes would answer 429 to most cases (a few are asked below).
@@ -102,3 +102,23 @@ test("nothing is stored of what is refused", async () => {
   }
   expect(refused).toBeGreaterThan(100);
 }, 120_000);
+
+/** What a fuzzer has found once should not have to be found again. */
+const FOUND: [name: string, path: string, body: unknown][] = [
+  [
+    "bounds that are no durations",
+    "/v1/watches",
+    { name: "w", request: { url: "https://a.example" }, schedule: { every: "30s", adaptive: { min: "x", max: "1m" } } },
+  ],
+  [
+    "a path that multiplies",
+    "/v1/jsonpath",
+    { path: "$..*..*..*..*", document: JSON.parse(`${"[".repeat(150)}1${"]".repeat(150)}`) },
+  ],
+];
+
+test.each(FOUND)("found before: %s", async (_name, path, body) => {
+  const began = performance.now();
+  expect((await app.call("POST", path, body)).status).toBe(422);
+  expect(performance.now() - began).toBeLessThan(5_000);
+});

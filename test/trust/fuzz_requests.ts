@@ -117,9 +117,11 @@ function mutated(value: unknown, ids: readonly string[]): fc.Arbitrary<unknown> 
     .map(([place, odd, how]) => {
       const copy = structuredClone({ root: value }) as { root: unknown };
       const [parent, name] = parentOf(copy, ["root", ...place]);
+      const there = parent[name];
       if (how === "remove") delete parent[name];
-      else if (how === "add" && typeof parent[name] === "object" && parent[name] !== null) {
-        Object.assign(parent[name] as object, { [String(odd).slice(0, 30)]: odd });
+      else if (how === "add" && Array.isArray(there)) there.push(odd);
+      else if (how === "add" && typeof there === "object" && there !== null) {
+        Object.assign(there, { [String(odd).slice(0, 30)]: odd });
       } else parent[name] = odd;
       return copy.root;
     });

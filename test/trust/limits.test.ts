@@ -99,6 +99,25 @@ describe("limits of what a client may send", () => {
     );
   });
 
+  test("headers that come in drops are given up, however steadily they come", async () => {
+    const began = performance.now();
+    const ended = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, "127.0.0.1");
+      socket.write("GET /healthz HTTP/1.1\r\nhost: a\r\n");
+      const dripping = setInterval(() => socket.write("x-a: 1\r\n"), 500);
+      const patience = setTimeout(() => settle(false), 25_000);
+      const settle = (closed: boolean) => {
+        clearInterval(dripping);
+        clearTimeout(patience);
+        socket.destroy();
+        resolve(closed);
+      };
+      socket.on("close", () => settle(true));
+      socket.on("error", () => {});
+    });
+    expect([ended, performance.now() - began < 20_000]).toEqual([true, true]);
+  }, 30_000);
+
   test("two lengths, or a length and chunks, are not guessed at", async () => {
     const start = `POST /v1/secrets HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${app.keys.editor}\r\n`;
     for (const framing of [

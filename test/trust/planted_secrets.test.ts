@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Called } from "../http/support.ts";
 import { until } from "../support/flow.ts";
+import { sayBack } from "./says_back.ts";
 import { type WholeApp, wholeApp } from "./whole_app.ts";
 
 /** Every secret value carries the mark, and characters that each way of writing it spells differently. */
@@ -29,10 +30,11 @@ let other: Bun.Server<undefined>;
 const answers: string[] = [];
 /** Bodies that the telltale plugin made. */
 const told: string[] = [];
+const saying = { mark: MARK, token: TOKEN, elsewhere: () => other.port ?? 0, told: (body: string) => told.push(body) };
 
 beforeAll(async () => {
-  other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: sayBack });
-  source = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: sayBack });
+  other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => sayBack(request, saying) });
+  source = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => sayBack(request, saying) });
   app = await wholeApp({
     allowed: ["127.0.0.0/8"],
     work: true,
@@ -46,54 +48,6 @@ afterAll(async () => {
   await source.stop(true);
   await other.stop(true);
 });
-
-/** A server that says all that it was sent back: in its body, its headers and its status text, in several spellings. */
-async function sayBack(request: Request): Promise<Response> {
-  const url = new URL(request.url);
-  const [, kind = "", status = "200"] = url.pathname.split("/");
-  const body = await request.text();
-  if (kind === "telltale") told.push(body);
-  const heard = [...request.headers].filter(([name]) => !name.startsWith("webhook-")).map(([, value]) => value);
-  const words = [...heard, ...heard.flatMap((value) => value.split(" ")), ...url.searchParams.values()];
-  const basic = /Basic (\S+)/.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
-  words.push(
-    Buffer.from(basic, "base64").toString(),
-    decodeURIComponent(body.replaceAll("+", " ").replaceAll("%%", "")),
-  );
-  const spelt = words.flatMap((word) => [word, encodeURIComponent(word), Buffer.from(word).toString("base64")]);
-  const headers = {
-    "x-said": encodeURIComponent(words.join(" ")),
-    "x-heard": words.join(" ").replaceAll(/[^\x20-\x7e]/g, " "),
-    etag: `"${heard.join(" ").replaceAll(/[^\x20-\x7e]/g, " ")}"`,
-    "content-type": "application/json",
-  };
-  const statusText = words
-    .join(" ")
-    .replaceAll(/[^\x20-\x7e]/g, " ")
-    .slice(0, 200);
-  if (kind === "token") return Response.json({ access_token: TOKEN, expires_in: 3600 });
-  if (kind === "refusal")
-    return Response.json({ error: "no", error_description: `${"x".repeat(230)}${body}${spelt}` }, { status: 400 });
-  if (kind === "graphql") return Response.json({ errors: [{ message: `unknown token ${spelt.join(" ")}` }] });
-  if (kind === "link") {
-    headers["x-said"] = "";
-    const link = `<http://${encodeURIComponent(heard.find((value) => value.includes(MARK))?.replace(/^\w+ /, "") ?? "none")}.example/>; rel="next"`;
-    return Response.json({ list: [] }, { headers: { ...headers, link } });
-  }
-  if (kind === "redirect") {
-    return new Response(null, {
-      status: 302,
-      headers: { location: `http://127.0.0.1:${other.port}/say/500?x=${encodeURIComponent(spelt[0] ?? "")}` },
-    });
-  }
-  // The first secret lies across the place where a kept body is cut.
-  const filler = "x".repeat(kind === "across" ? (Number(status) < 300 ? 1_010 : 16_370) : 0);
-  const said =
-    kind === "across"
-      ? `{"a":1,"said":"${filler}${heard.find((value) => value.includes(MARK)) ?? ""}`
-      : JSON.stringify({ a: 1, said: spelt, in_small_letters: spelt.map((each) => each.toLowerCase()) });
-  return new Response(said, { status: Number(status), statusText, headers });
-}
 
 async function call(method: string, path: string, body?: unknown, shows = true): Promise<Called> {
   const answer = await app.call(method, path, body);
@@ -154,21 +108,21 @@ async function sendFaultyOnes(): Promise<void> {
   answers.push(stranger.text);
 }
 
-const SAYINGS = ["say/200", "say/500", "say/401", "graphql", "redirect", "across/200", "across/500", "link"];
+const SAYINGS = ["plain", "say/200", "say/500", "say/401", "graphql", "redirect", "across/200", "across/500", "link"];
 
 async function watchAndPreview(secrets: readonly string[]): Promise<void> {
   for (const secret_id of [...secrets, null]) {
-    for (const [n, saying] of SAYINGS.entries()) {
+    for (const [n, path] of SAYINGS.entries()) {
       const watch = {
         name: `w${n}`,
         request: {
-          url: `http://127.0.0.1:${source.port}/${saying}`,
+          url: `http://127.0.0.1:${source.port}/${path}`,
           headers: { "x-api-key": planted.at(-1) ?? "" },
         },
         secret_id,
         schedule: { every: "1d" },
         fields: { a: "$.a" },
-        ...(saying === "link"
+        ...(path === "link"
           ? {
               fields: {},
               items: { path: "$.list[*]", key: "$.id", fields: { id: "$.id" } },
@@ -180,6 +134,7 @@ async function watchAndPreview(secrets: readonly string[]): Promise<void> {
       const id = await made("/v1/watches", watch);
       await until(async () => (await app.call("GET", `/v1/watches/${id}`)).json.last_poll !== null, "the first poll");
       await call("POST", `/v1/watches/${id}/poll`);
+      await call("POST", `/v1/watches/${id}/backtest`, {});
       for (const part of ["", "/polls", "/state"]) await call("GET", `/v1/watches/${id}${part}`);
     }
   }
@@ -192,15 +147,15 @@ async function deliver(secrets: readonly string[]): Promise<void> {
     "x-api-key": planted.at(-1) ?? "",
     cookie: `session=${plant("cookie").replaceAll(/[^\w-]/g, "-")}; path=/`,
   });
-  for (const saying of ["say/200", "say/500", "say/410", "redirect", "across/200", "across/500", "refused"]) {
+  for (const path of ["say/200", "say/500", "say/410", "redirect", "across/200", "across/500", "refused"]) {
     for (const secret_id of [...secrets, null]) {
       // What is owed to an endpoint that said 410 would wait for ever.
-      const event_types = saying === "say/410" ? ["none"] : ["*"];
-      const endpoint = { url: at(saying), secret_id, event_types, retry: { delays: [] }, auto_pause: false };
+      const event_types = path === "say/410" ? ["none"] : ["*"];
+      const endpoint = { url: at(path), secret_id, event_types, retry: { delays: [] }, auto_pause: false };
       const id = await made("/v1/endpoints", secret_id === null ? { ...endpoint, headers: headers() } : endpoint);
       expect((await call("POST", `/v1/endpoints/${id}/test`)).status).toBe(200);
     }
-    const direct = { type: "a.b", data: { n: 1 }, url: at(saying), headers: headers(), retry: { delays: [] } };
+    const direct = { type: "a.b", data: { n: 1 }, url: at(path), headers: headers(), retry: { delays: [] } };
     await made("/v1/events", direct);
   }
   await made("/v1/endpoints", { url: at("telltale"), plugin: "telltale", headers: headers(), secret_id: secrets[0] });
@@ -260,7 +215,13 @@ async function databaseText(): Promise<Map<string, string>> {
       return [name, rows.map(({ row }) => row).join("\n")] as const;
     }),
   );
-  return new Map(texts);
+  return new Map([...texts, ["bodies kept", await keptBodies()]]);
+}
+
+/** They lie in the database compressed. */
+async function keptBodies(): Promise<string> {
+  const rows = await app.database.sql<{ body: Uint8Array }[]>`select body from deltahook.watch_bodies`;
+  return rows.map(({ body }) => new TextDecoder().decode(Bun.zstdDecompressSync(body))).join("\n");
 }
 
 /** Where a needle stands, with what is around it; empty when nowhere. */
@@ -280,7 +241,13 @@ function needles(more: readonly string[]): string[] {
       .replace(/=+$/, "");
     return text.slice(0, text.length - (text.length % 4 === 0 ? 0 : 1));
   });
-  return [MARK, ...shifted, ...planted.map((value) => Buffer.from(value).toString("base64").slice(0, 40)), ...more];
+  return [
+    MARK,
+    Buffer.from(MARK).toString("hex"),
+    ...shifted,
+    ...planted.map((value) => Buffer.from(value).toString("base64").slice(0, 40)),
+    ...more,
+  ];
 }
 
 test("no planted secret can be found in the database, the log, an answer, a page or what a plugin was told", async () => {
@@ -308,6 +275,7 @@ test("no planted secret can be found in the database, the log, an answer, a page
     .map(([, text]) => text)
     .join("");
   expect(attempts.split("***").length).toBeGreaterThan(100);
+  expect(texts.get("bodies kept")).toContain('"a":1');
   expect(told.length).toBeGreaterThan(0);
 
   const found = [

@@ -20,6 +20,7 @@ import { createClock } from "../../src/platform/clock.ts";
 import { loadConfig } from "../../src/platform/config.ts";
 import type { Database } from "../../src/platform/database.ts";
 import { createLog } from "../../src/platform/log.ts";
+import { PLAY, SAMPLE, withInside } from "../../src/platform/outbound/inside.ts";
 import { createOutbound } from "../../src/platform/outbound.ts";
 import { createNode } from "../../src/platform/pools.ts";
 import { createRollups } from "../../src/platform/rollups.ts";
@@ -83,9 +84,11 @@ export async function wholeApp(options: WholeAppOptions = {}): Promise<WholeApp>
   await clock.synchronise(database.sql);
   const rollups = createRollups("test-node");
   const node = createNode({ database, target, clock, log, nodeId: crypto.randomUUID(), alone: true });
-  const shared = { database, clock, log, outbound, vault, rollups, share: node.share };
+  const receivers = withInside(outbound, PLAY, clock.now);
+  const shared = { database, clock, log, vault, rollups, share: node.share };
   const delivering = createDelivering({
     ...shared,
+    outbound: receivers,
     authorise: createAuthorise(secrets, tokens),
     transform: plugins.transform,
     concurrency: 64,
@@ -94,6 +97,7 @@ export async function wholeApp(options: WholeAppOptions = {}): Promise<WholeApp>
   const resources = createResources({ ...shared, delivering, plugins, retainEventsMs: 86_400_000 });
   const watching = createWatching({
     ...shared,
+    outbound: withInside(outbound, SAMPLE, clock.now),
     secrets,
     tokens,
     plugins,
@@ -107,7 +111,7 @@ export async function wholeApp(options: WholeAppOptions = {}): Promise<WholeApp>
   const work = options.work ? startWork() : null;
 
   const identity = createIdentity({ database, jwtSecret: options.jwtSecret ?? "j".repeat(48), https: false });
-  const { checkUrl } = outbound;
+  const { checkUrl } = receivers;
   const { config } = loadConfig({});
   const { server, routes } = createApp({
     role: "all",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { applyCredential, redactor } from "../../src/vault/credentials.ts";
+import { applyCredential, headerSecrets, redactor } from "../../src/vault/credentials.ts";
 
 const url = "https://erp.example.com/api?a=1%2C2&b=x%20y#part";
 const request = { url, headers: { accept: "application/json", AUTHORIZATION: "Basic old" } };
@@ -62,5 +62,36 @@ describe("redacting", () => {
   test("is not misled by special characters of patterns, nor by an empty secret", () => {
     expect(redactor(["a.c"])("abc a.c")).toBe("abc ***");
     expect(redactor([""])("abc")).toBe("abc");
+  });
+});
+
+describe("a credential that others say back", () => {
+  const secret = "s3cr3t/value+with=all?";
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+  const spelt: [how: string, text: string][] = [
+    ["in capitals", secret.toUpperCase()],
+    ["percent-encoded twice", encodeURIComponent(encodeURIComponent(secret))],
+    ["in hexadecimal", Buffer.from(secret).toString("hex")],
+    ["in Base64 behind one byte", base64(`u${secret}.`)],
+    ["in Base64 behind two bytes", base64(`u:${secret}.`)],
+    ["in Base64 behind many", base64(`Bearer ${secret} and more`)],
+  ];
+  test.each(spelt)("is taken out %s", (_how, text) => {
+    const left = redactor([secret])(`before ${text} after`);
+    expect(left).toContain("***");
+    expect(Buffer.from(left.replaceAll("***", ""), "base64").toString()).not.toContain(secret.slice(2, 8));
+    expect(left.toLowerCase()).not.toContain(secret.slice(2, 8));
+  });
+
+  const headers: [value: string, secrets: string[]][] = [
+    ["Bearer abcdefghij", ["Bearer abcdefghij", "abcdefghij"]],
+    [`Basic ${base64("user:pass word")}`, ["pass word"]],
+    ["session=abcdefghij; path=/", ["abcdefghij"]],
+    ["short", ["short"]],
+  ];
+  test.each(headers)("of a header is its value and what of it stands alone: %s", (value, secrets) => {
+    for (const each of secrets) expect(headerSecrets(value)).toContain(each);
+    expect(headerSecrets(value)).not.toContain("Bearer");
+    expect(headerSecrets(value)).not.toContain("path");
   });
 });

@@ -142,6 +142,14 @@ test("a body too large to keep is left out, and its poll is recorded", async () 
   expect(await kept()).toBe(0);
 });
 
+test("a body that says a credential back is not kept", async () => {
+  source.answer = (request) => Response.json({ status: "new", you: request.headers.get("authorization") });
+  const secret = await node.secrets.create({ name: "Key", kind: "bearer", value: "said-back-0815" });
+  const watch = await create({ secret_id: secret.id });
+  expect(await pollNow(node, watch.id)).toMatchObject({ outcome: "baseline" });
+  expect(await kept()).toBe(0);
+});
+
 test("a backtest of a watch without bodies is empty, and one that is not there is a 404", async () => {
   const watch = await create();
   expect(await backtest(watch.id, {})).toEqual({ bodies: 0, since: null, events: [], events_total: 0, polls: [] });

@@ -25,6 +25,7 @@ export function authRoutes({ database, identity }: { database: Database; identit
       access: "open",
       limit: LOGIN_LIMIT,
       body: loginBody,
+      maxBodyBytes: 16_384,
       bodyExample: { email: "ada@example.com", password: "correct horse battery staple" },
       answers: [
         {

@@ -16,6 +16,7 @@ import { newWatchPages } from "./new_watch.ts";
 import { operationPages } from "./operations.ts";
 import { overviewRoutes } from "./overview.ts";
 import { peoplePages } from "./people.ts";
+import { playPages } from "./play.ts";
 import { pluginPages } from "./plugins.ts";
 import { recordPages } from "./records.ts";
 import { secretPages } from "./secrets.ts";
@@ -46,6 +47,7 @@ export function dashboardRoutes(deps: DashboardDeps): Route[] {
     ...deliveryPages(deps),
     ...deadLetterPages(deps),
     ...operationPages(deps),
+    ...playPages(deps),
     ...secretPages(deps),
     ...apiKeyPages({ database: deps.database, apiKeys: deps.identity.apiKeys }),
     ...peoplePages({ database: deps.database, users: deps.identity.users }),

@@ -103,7 +103,9 @@ export function fragment(shown: VNode): Response {
 }
 
 export function seeOther(location: string, headers: Record<string, string> = {}): Response {
-  return new Response(null, { status: 303, headers: { location, ...headers } });
+  // A header holds Latin letters only: anything else in a path or query is percent-encoded, and what is so already stays.
+  const ascii = location.replace(/[^\x21-\x7e]+/g, encodeURIComponent);
+  return new Response(null, { status: 303, headers: { location: ascii, ...headers } });
 }
 
 /** A whole document, as text. */
