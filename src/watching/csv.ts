@@ -4,6 +4,7 @@ import type { Json } from "../platform/json.ts";
 const DELIMITERS = [",", ";", "\t", "|"];
 const MAX_CHARS = 5_000_000;
 const MAX_COLUMNS = 1_000;
+const NOT_CSV = "the reply is not CSV that is read";
 
 /**
  * CSV (RFC 4180) as a list of objects: the first row names the columns, each further one is an object of texts. Columns
@@ -28,11 +29,14 @@ export function readCsv(text: string): { document: Json } | { problem: string } 
       max_record_size: 1_000_000,
       record_delimiter: ["\r\n", "\n", "\r"],
     };
-    return { document: parse<{ [column: string]: Json }>(text, options) };
+    const rows = parse<{ [column: string]: Json }>(text, options);
+    // A sentence such as "Service unavailable" would pass for a list that has become empty.
+    const isSentence = rows.length === 0 && !text.includes(options.delimiter);
+    return isSentence ? { problem: `${NOT_CSV}: one line that names no columns` } : { document: rows };
   } catch (error) {
-    if (fault !== null) return { problem: `the reply is not CSV that is read: ${fault}` };
+    if (fault !== null) return { problem: `${NOT_CSV}: ${fault}` };
     if (!(error instanceof CsvError)) throw error;
-    return { problem: `the reply is not CSV that is read: ${error.message.slice(0, 200)}` };
+    return { problem: `${NOT_CSV}: ${error.message.slice(0, 200)}` };
   }
 }
 

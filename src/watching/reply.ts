@@ -20,7 +20,7 @@ export type RawReply = { status: number; contentType: string; bytes: Uint8Array 
 export function readReply({ status, contentType, bytes }: RawReply, format: Format): Reply {
   if (status === 304) return { kind: "not_modified" };
   if (status < 200 || status > 299) return statusProblem(status);
-  const text = decode(contentType, bytes);
+  const text = decode(contentType, bytes, format);
   if (typeof text !== "string") return failed(text.problem);
   const body = text.trimStart();
   if (body === "") return failed(`the source answered ${status} with an empty body`);
@@ -69,10 +69,12 @@ function statusProblem(status: number): Reply {
 
 /**
  * Strict decoding: text in another charset than declared is a problem to name, not mojibake to compare. A byte order mark
- * outranks the declaration; JSON is UTF-8 unless something else is said (RFC 8259, section 8.1).
+ * outranks the declaration, and that of the Content-Type outranks the one in an XML document (RFC 7303, section 3); all
+ * else is UTF-8 (RFC 8259, section 8.1).
  */
-function decode(contentType: string, bytes: Uint8Array): string | { problem: string } {
-  const declared = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType)?.[1];
+function decode(contentType: string, bytes: Uint8Array, format: Format): string | { problem: string } {
+  const inType = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType)?.[1];
+  const declared = inType ?? (format.kind === "xml" ? encodingIn(bytes) : undefined);
   const label = markOf(bytes) ?? declared ?? "utf-8";
   try {
     return new TextDecoder(label as Bun.Encoding, { fatal: true }).decode(bytes);
@@ -82,6 +84,12 @@ function decode(contentType: string, bytes: Uint8Array): string | { problem: str
     if (!declared) return { problem: "the reply is not UTF-8, and its Content-Type names no charset" };
     return { problem: `the reply is not in the charset that the source declares, "${label.slice(0, 40)}"` };
   }
+}
+
+/** The encoding that an XML declaration names (XML 1.0, section 4.3.3). */
+function encodingIn(bytes: Uint8Array): string | undefined {
+  const start = new TextDecoder("latin1").decode(bytes.subarray(0, 200));
+  return /^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([\w.:-]+)["']/.exec(start)?.[1];
 }
 
 function markOf(bytes: Uint8Array): string | null {

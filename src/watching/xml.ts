@@ -17,7 +17,8 @@ export function readXml(text: string, lists: ReadonlySet<string>): { document: J
   if (text.length > MAX_CHARS)
     return { problem: `the reply has ${text.length} characters, more than the ${MAX_CHARS} of XML that are read` };
   const checked = XMLValidator.validate(text);
-  if (checked !== true) return { problem: `the reply is not XML, line ${checked.err.line}: ${checked.err.msg}` };
+  if (checked !== true)
+    return { problem: `the reply is not XML, line ${checked.err.line}: ${checked.err.msg.slice(0, 200)}` };
   try {
     const document = parserOf(lists).parse(text) as JsonObject;
     const roots = Object.keys(document).length;
@@ -26,7 +27,9 @@ export function readXml(text: string, lists: ReadonlySet<string>): { document: J
       : { problem: `the reply is not XML: it has ${roots} root elements instead of one` };
   } catch (error) {
     // The parser throws plain errors: for names such as __proto__, for depth, for a DTD beyond its bounds.
-    return { problem: `the reply is not XML that is read: ${messageOf(error).replace("[SECURITY] ", "")}` };
+    return {
+      problem: `the reply is not XML that is read: ${messageOf(error).replace("[SECURITY] ", "").slice(0, 200)}`,
+    };
   }
 }
 

@@ -29,8 +29,8 @@ for (let round = 1; round <= ROUNDS; round++) {
     deliveries: delivered.perSecond,
     ingest: delivered.ingestedPerSecond,
     polls: polls.perSecond,
-    one: await measureFairness({ hanging: 1, owed: OWED.hanging, seconds: 6 }),
-    eight: await measureFairness({ hanging: 8, owed: OWED.hanging, seconds: 6 }),
+    one: await measureFairness({ hanging: 1, owed: OWED.hanging, seconds: 10 }),
+    eight: await measureFairness({ hanging: 8, owed: OWED.hanging, seconds: 10 }),
   });
   process.stdout.write(`round ${round} of ${ROUNDS} done\n`);
 }
@@ -46,12 +46,12 @@ print("events taken in, batches of 500", median("ingest"), ratio("ingest", "post
 print("bare fetch loop, GET, 64 in flight", median("gets"));
 print("polls (unchanged, recorded)", median("polls"), ratio("polls", "gets"), BARS.polls);
 process.stdout.write("\np95 of healthy endpoints, publish to arrival: ratio to the calm value\n");
+latency("one endpoint hangs: while it is given 10,000", "one", "burstMs");
+latency("eight hang: while they are given 10,000", "eight", "burstMs");
 const latencies = [
-  latency("one endpoint hangs: while it is given 10,000", "one", "burstMs"),
-  latency("                    after", "one", "afterMs"),
-  latency("eight hang: while they are given 10,000", "eight", "burstMs"),
-  latency("            after", "eight", "afterMs"),
-  latencyOf(`100,000 owed are drained: ${describe(drain)}`, drain.meanwhileMs / drain.calmMs),
+  latency("one endpoint hangs and is owed 10,000", "one", "afterMs", BARS.latency),
+  latency("eight hang and are owed 10,000", "eight", "afterMs", BARS.latency),
+  latencyOf(`100,000 owed are drained: ${describe(drain)}`, drain.meanwhileMs / drain.calmMs, BARS.latency),
 ];
 const slow = latencies.some((share) => share > BARS.latency);
 process.exit(ratio("deliveries", "posts") < BARS.deliveries || ratio("polls", "gets") < BARS.polls || slow ? 1 : 0);
@@ -64,12 +64,14 @@ function ratio(key: Rate, to: Rate): number {
   return middle(rounds.map((round) => round[key] / round[to]));
 }
 
-function latency(name: string, key: "one" | "eight", when: "burstMs" | "afterMs"): number {
-  return latencyOf(name, middle(rounds.map((round) => round[key][when] / round[key].calmMs)));
+function latency(name: string, key: "one" | "eight", when: "burstMs" | "afterMs", bar?: number): number {
+  const share = middle(rounds.map((round) => round[key][when] / round[key].calmMs));
+  return latencyOf(name, share, bar);
 }
 
-function latencyOf(name: string, share: number): number {
-  process.stdout.write(`${name.padEnd(76)}${share.toFixed(2).padStart(8)}  ≤ ${BARS.latency}\n`);
+function latencyOf(name: string, share: number, bar?: number): number {
+  const columns = [name.padEnd(76), share.toFixed(2).padStart(8), bar === undefined ? "" : `  ≤ ${bar}`];
+  process.stdout.write(`${columns.join("")}\n`);
   return share;
 }
 

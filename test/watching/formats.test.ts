@@ -41,6 +41,16 @@ describe("XML becomes JSON", () => {
     expect(xml(text, ...lists)).toEqual(document(found));
   });
 
+  test.each([
+    ["as it declares itself", "", "ISO-8859-1", "é"],
+    ["as its Content-Type says, whatever it declares", "application/xml; charset=windows-1251", "ISO-8859-1", "й"],
+  ])("in the encoding %s", (_name, contentType, encoding, found) => {
+    const bytes = Buffer.from(`<?xml version="1.0" encoding="${encoding}"?><a>\xe9</a>`, "latin1");
+    expect(readReply({ status: 200, contentType, bytes }, { kind: "xml", lists: new Set() })).toEqual(
+      document({ a: found }),
+    );
+  });
+
   const problems: [name: string, text: string, problem: string][] = [
     ["a tag that is not closed", "<a>\n<b>\n</a>", "line 3: Expected closing tag 'b'"],
     ["a cut document", "<a><b>1</b>", "line 1: "],
@@ -103,6 +113,7 @@ describe("CSV becomes a list of objects", () => {
     ["a row that is too short", "id,status\n1\n", "line 2"],
     ["a quote that is not closed", 'id\n"abc', "line 2"],
     ["a column named twice", "id,id\n1,2\n", 'line 1 names the column "id" twice'],
+    ["a sentence", "Service unavailable", "one line that names no columns"],
     ["XML", "<a/>", 'XML instead of CSV: set "format" to "xml"'],
     ["a login page", "<html></html>", "an HTML page (a login page?)"],
     ["1,001 columns", `${Array.from({ length: 1_001 }, (_, index) => index).join()}\n`, "more than 1000 columns"],
