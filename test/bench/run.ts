@@ -8,25 +8,27 @@ import { measurePolls } from "./polls.ts";
 
 const IN_FLIGHT = 64;
 const ROUNDS = Number(process.argv[2] ?? 3);
-const BARS = { deliveries: 0.15, polls: 0.15, latency: 2 };
+const BARS = { deliveries: 0.15, polls: 0.15, plugin: 0.6, latency: 2 };
 const OWED = { hanging: 10_000, paused: 100_000 };
 
 const receiver = Bun.spawn([process.execPath, new URL("receiver.ts", import.meta.url).pathname], { stdout: "pipe" });
 const first = await receiver.stdout.getReader().read();
 const url = `http://127.0.0.1:${new TextDecoder().decode(first.value).trim()}/hook`;
 
-type Rate = "posts" | "gets" | "deliveries" | "ingest" | "polls";
+type Rate = "posts" | "gets" | "deliveries" | "plugin" | "ingest" | "polls";
 type Round = Record<Rate, number> & { one: Fairness; eight: Fairness };
 const rounds: Round[] = [];
 for (let round = 1; round <= ROUNDS; round++) {
   const posts = await bareLoop({ url, method: "POST", inFlight: IN_FLIGHT, seconds: 3 });
   const delivered = await measureDeliveries({ url, events: 30_000, endpoints: 10 });
+  const plugged = await measureDeliveries({ url, events: 30_000, endpoints: 10, plugin: "slack" });
   const gets = await bareLoop({ url, method: "GET", inFlight: IN_FLIGHT, seconds: 3 });
   const polls = await measurePolls({ url: new URL(url).origin, watches: 20_000, rounds: 2 });
   rounds.push({
     posts,
     gets,
     deliveries: delivered.perSecond,
+    plugin: plugged.perSecond,
     ingest: delivered.ingestedPerSecond,
     polls: polls.perSecond,
     one: await measureFairness({ hanging: 1, owed: OWED.hanging, seconds: 10 }),
@@ -42,6 +44,12 @@ process.stdout.write(
 );
 print("bare fetch loop, POST, 64 in flight", median("posts"));
 print("deliveries (queued, signed, recorded)", median("deliveries"), ratio("deliveries", "posts"), BARS.deliveries);
+print(
+  "deliveries through a plugin: share of the plain ones",
+  median("plugin"),
+  ratio("plugin", "deliveries"),
+  BARS.plugin,
+);
 print("events taken in, batches of 500", median("ingest"), ratio("ingest", "posts"));
 print("bare fetch loop, GET, 64 in flight", median("gets"));
 print("polls (unchanged, recorded)", median("polls"), ratio("polls", "gets"), BARS.polls);
@@ -54,7 +62,14 @@ const latencies = [
   latencyOf(`100,000 owed are drained: ${describe(drain)}`, drain.meanwhileMs / drain.calmMs, BARS.latency),
 ];
 const slow = latencies.some((share) => share > BARS.latency);
-process.exit(ratio("deliveries", "posts") < BARS.deliveries || ratio("polls", "gets") < BARS.polls || slow ? 1 : 0);
+process.exit(
+  ratio("deliveries", "posts") < BARS.deliveries ||
+    ratio("plugin", "deliveries") < BARS.plugin ||
+    ratio("polls", "gets") < BARS.polls ||
+    slow
+    ? 1
+    : 0,
+);
 
 function median(key: Rate): number {
   return middle(rounds.map((round) => round[key]));
@@ -84,7 +99,7 @@ function middle(values: number[]): number {
 }
 
 function print(name: string, perSecond: number, share?: number, bar?: number): void {
-  const columns = [name.padEnd(48), Math.round(perSecond).toLocaleString("en").padStart(12)];
+  const columns = [name.padEnd(56), Math.round(perSecond).toLocaleString("en").padStart(12)];
   if (share !== undefined) columns.push(share.toFixed(3).padStart(24));
   if (bar !== undefined) columns.push(`≥ ${bar}`.padStart(6));
   process.stdout.write(`${columns.join("")}\n`);

@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import type { Delivering } from "../../src/delivering/delivering.ts";
 import { testDatabase } from "../support/database.ts";
-import { addEndpoint } from "../support/engine.ts";
+import { addEndpoint, startEngine } from "../support/engine.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
-import { startEngineWith } from "./engine.ts";
 import { type Host, pluginText, startHost, until } from "./support.ts";
 
 const VERSIONED = (version: number) =>
@@ -28,7 +27,7 @@ beforeAll(async () => {
     "hangs.ts": pluginText("hangs", "timeoutMs: 1000, transform() { for (;;); }"),
     "versioned.ts": VERSIONED(1),
   });
-  engine = startEngineWith(host.plugins, at);
+  engine = startEngine(at, { transform: host.plugins.transform });
 });
 afterAll(async () => {
   await engine.stop();

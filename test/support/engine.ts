@@ -1,6 +1,7 @@
 import type { Authorise } from "../../src/delivering/authorise.ts";
 import { createDelivering, type Delivering } from "../../src/delivering/delivering.ts";
 import { newSigningSecret } from "../../src/delivering/signature.ts";
+import type { Transform } from "../../src/delivering/transform.ts";
 import { parseAllowedNetworks } from "../../src/platform/addresses.ts";
 import { createClock } from "../../src/platform/clock.ts";
 import type { ConnectionTarget, Database } from "../../src/platform/database.ts";
@@ -31,6 +32,7 @@ export function startEngine(
     alone?: boolean;
     log?: Log;
     work?: boolean;
+    transform?: Transform;
   } = {},
 ): Engine {
   const log = options.log ?? silentLog;
@@ -50,6 +52,7 @@ export function startEngine(
     concurrency,
     defaults: { retry: { delays: options.retry ?? [100, 200, 400] }, timeoutMs: options.timeoutMs ?? 2_000 },
     share: node.share,
+    ...(options.transform ? { transform: options.transform } : {}),
   });
   if (options.work !== false) delivering.start();
   const pools =
