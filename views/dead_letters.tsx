@@ -29,9 +29,14 @@ export function DeadLettersPage(props: {
       section="/dead-letters"
       actions={
         canEdit && letters.length > 0 ? (
-          <a class="button" href={href("/dead-letters/requeue", query)}>
-            {isFiltered ? "Send all of these again…" : "Send all again…"}
-          </a>
+          <>
+            <a class="button" href={href("/dead-letters/requeue", query)}>
+              {isFiltered ? "Send all of these again…" : "Send all again…"}
+            </a>
+            <a class="button" href={href("/dead-letters/discard", query)}>
+              {isFiltered ? "Discard all of these…" : "Discard all…"}
+            </a>
+          </>
         ) : null
       }
     >

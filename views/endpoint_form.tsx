@@ -1,6 +1,8 @@
+import type { OptionForm } from "../src/http/pages/plugin_options.ts";
 import type { Secret } from "../src/vault/secrets.ts";
 import { Check, type Faults, Field, FormFault, Select, TextArea } from "./form.tsx";
 import { type Frame, Layout } from "./layout.tsx";
+import { OptionFields } from "./option_fields.tsx";
 
 /** The fields as text. */
 export type EndpointForm = Record<
@@ -26,16 +28,31 @@ export type EndpointFormProps = {
   endpoint: { id: string; name: string; kind: "subscribed" | "direct" } | null;
   form: EndpointForm;
   secrets: Secret[];
+  /** The names of those there are to choose from. */
+  plugins: readonly string[];
+  options: OptionForm[];
   faults: Faults;
 };
 
 /** Names of the fields behind "More": it is open when one of them is at fault. */
-const FURTHER = ["filter", "headers", "secret_id", "plugin", "plugin_options", "retry", "timeout", "rate_limit"];
+const FURTHER = [
+  "filter",
+  "headers",
+  "secret_id",
+  "plugin",
+  "plugin_options",
+  "retry",
+  "timeout",
+  "rate_limit",
+  "max_in_flight",
+];
 
-export function EndpointFormPage({ frame, endpoint, form, secrets, faults }: EndpointFormProps) {
+export function EndpointFormPage(props: EndpointFormProps) {
+  const { frame, endpoint, form, secrets, plugins, options, faults } = props;
   const path = endpoint ? `/endpoints/${endpoint.id}` : "/endpoints";
   const isFixed = endpoint?.kind === "direct";
-  const isOpen = endpoint !== null || [...FURTHER, "max_in_flight"].some((name) => name in faults);
+  const isAtFault = (name: string) => FURTHER.includes(name) || name.startsWith("option.");
+  const isOpen = endpoint !== null || Object.keys(faults).some(isAtFault);
   const common = { faults, autoComplete: "off" } as const;
   return (
     <Layout
@@ -151,18 +168,21 @@ export function EndpointFormPage({ frame, endpoint, form, secrets, faults }: End
                 name="plugin"
                 value={form.plugin}
                 placeholder="slack"
-                hint="Names, in the order in which they change the webhook."
+                hint={`Names, in the order in which they change the webhook. ${plugins.length > 0 ? `There are: ${plugins.join(", ")}.` : ""}`}
                 {...common}
               />
               <TextArea
-                label="Options of the plugins"
+                label="Further options of the plugins"
                 name="plugin_options"
                 rows={3}
                 value={form.plugin_options}
-                hint="A JSON object."
+                hint="A JSON object, for options that have no field below; of several plugins, one member for each."
                 faults={faults}
               />
             </div>
+            {options.map((each) => (
+              <PluginOptions form={each} chosen={form.plugin} faults={faults} />
+            ))}
             {isFixed ? null : (
               <Check
                 name="ordered"
@@ -187,5 +207,21 @@ export function EndpointFormPage({ frame, endpoint, form, secrets, faults }: End
         </div>
       </form>
     </Layout>
+  );
+}
+
+/** Closed while its plugin is not chosen: what is in it then does not count. */
+function PluginOptions({ form, chosen, faults }: { form: OptionForm; chosen: string; faults: Faults }) {
+  const isChosen = chosen.split(/[\s,]+/).includes(form.plugin);
+  return (
+    <details class="more" open={isChosen}>
+      <summary>Options of {form.plugin}</summary>
+      <div class="stack">
+        <p class="quiet">
+          {form.description ? `${form.description} ` : ""}Used when {form.plugin} is among the plugins above.
+        </p>
+        <OptionFields form={form} faults={faults} />
+      </div>
+    </details>
   );
 }

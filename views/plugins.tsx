@@ -1,5 +1,5 @@
 import type { PluginInfo } from "../src/plugins/plugins.ts";
-import { type Frame, Layout } from "./layout.tsx";
+import { type Frame, Layout, mayEdit } from "./layout.tsx";
 import { Code, Empty, Status } from "./pieces.tsx";
 
 export function PluginsPage({ frame, plugins }: { frame: Frame; plugins: readonly PluginInfo[] }) {
@@ -13,13 +13,14 @@ export function PluginsPage({ frame, plugins }: { frame: Frame; plugins: readonl
           </p>
         </Empty>
       ) : (
-        plugins.map((plugin) => <Plugin {...plugin} />)
+        plugins.map((plugin) => <Plugin plugin={plugin} canTry={mayEdit(frame)} />)
       )}
     </Layout>
   );
 }
 
-function Plugin({ name, version, origin, file, hooks, description, options, error }: PluginInfo) {
+function Plugin({ plugin, canTry }: { plugin: PluginInfo; canTry: boolean }) {
+  const { name, version, origin, file, hooks, description, options, error } = plugin;
   return (
     <section class="sheet">
       <div class="row">
@@ -29,7 +30,7 @@ function Plugin({ name, version, origin, file, hooks, description, options, erro
         ) : (
           <Status tone="good" text="loaded" />
         )}
-        <span class="quiet">{origin === "shipped" ? "comes with DeltaHook" : file}</span>
+        <span class="quiet">{origin === "shipped" ? `${file}, comes with DeltaHook` : file}</span>
       </div>
       {error ? (
         <p class="notice bad break">
@@ -48,6 +49,13 @@ function Plugin({ name, version, origin, file, hooks, description, options, erro
           <summary>Options</summary>
           <Code text={JSON.stringify(options, null, 2)} label={`Options of ${name}`} />
         </details>
+      ) : null}
+      {canTry && version && hooks.includes("transform") ? (
+        <div class="actions">
+          <a class="button" href={`/plugins/${name}/try`}>
+            Try {name}
+          </a>
+        </div>
       ) : null}
     </section>
   );

@@ -1,8 +1,10 @@
+import type { FieldHistory } from "../src/http/pages/value_history.ts";
 import type { ShownState, ShownValue } from "../src/watching/runs.ts";
 import type { ShownPoll, ShownWatch } from "../src/watching/shown.ts";
 import { ConfirmPost, Post } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
 import { Copyable, count, Empty, Headers, Pager, Status, span, Time, type Tone } from "./pieces.tsx";
+import { ValueHistory } from "./value_history.tsx";
 import { everyOf, WatchStatus } from "./watches.tsx";
 
 const OUTCOMES: Record<string, Tone> = { changed: "good", baseline: "info", held: "warn", failed: "bad" };
@@ -11,11 +13,12 @@ export type WatchProps = {
   frame: Frame;
   watch: ShownWatch;
   state: ShownState;
+  histories: FieldHistory[];
   polls: ShownPoll[];
   pager: { older: string | null; newest: string | null };
 };
 
-export function WatchPage({ frame, watch, state, polls, pager }: WatchProps) {
+export function WatchPage({ frame, watch, state, histories, polls, pager }: WatchProps) {
   const path = `/watches/${watch.id}`;
   return (
     <Layout
@@ -39,9 +42,15 @@ export function WatchPage({ frame, watch, state, polls, pager }: WatchProps) {
       </div>
       <section class="stack">
         <div class="row spread">
+          <h2>Value history</h2>
+          <a href={`/events?watch=${watch.id}`}>Its events</a>
+        </div>
+        <ValueHistory histories={histories} now={frame.now} />
+      </section>
+      <section class="stack">
+        <div class="row spread">
           <h2>Poll log</h2>
           <span class="row">
-            <a href={`/events?watch=${watch.id}`}>Its events</a>
             <a href={`/deliveries?watch=${watch.id}`}>Its deliveries</a>
           </span>
         </div>

@@ -69,6 +69,13 @@ export async function countLetters(sql: SqlRunner, filter: LetterFilter): Promis
   return row?.count ?? 0;
 }
 
+/** All letters of a filter, those of deleted endpoints too. */
+export async function countDiscardable(sql: SqlRunner, filter: LetterFilter): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from deltahook.dead_letters dead where ${matches(sql, filter)}`;
+  return row?.count ?? 0;
+}
+
 /** The next letters behind a position, the oldest delivery first. */
 export async function lettersAfter(
   sql: SqlRunner,
@@ -156,4 +163,15 @@ export function requeueLetters(
 export async function deleteLetter(sql: SqlRunner, deliveryId: string): Promise<boolean> {
   const result = await sql`delete from deltahook.dead_letters where delivery_id = ${deliveryId}`;
   return result.count > 0;
+}
+
+/** So many of a filter, the oldest delivery first; those that somebody requeues right now stay. @returns how many */
+export async function deleteLetters(sql: SqlRunner, filter: LetterFilter, limit: number): Promise<number> {
+  // Chosen once: as a subquery it might be asked again for each row, and answer otherwise.
+  const result = await sql`
+    with chosen as materialized (
+      select delivery_id from deltahook.dead_letters dead where ${matches(sql, filter)}
+      order by delivery_id limit ${limit} for update skip locked)
+    delete from deltahook.dead_letters where delivery_id in (select delivery_id from chosen)`;
+  return result.count;
 }

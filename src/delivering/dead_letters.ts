@@ -23,7 +23,15 @@ export type DeadLetters = {
   requeueMany(tx: SqlRunner, deliveryIds: readonly string[], operationId: string): Promise<number>;
   /** It will never be sent; its delivery stays listed as dead. */
   discard(id: string): Promise<void>;
+  /** How many letters {@link DeadLetters.discardAll} would take in all. */
+  countDiscardable(filter: store.LetterFilter): Promise<number>;
+  /** The same for all of a filter that are dead now, but no more than 50,000 in one go. @returns also how many are left */
+  discardAll(filter: store.LetterFilter): Promise<{ discarded: number; left: number }>;
 };
+
+const DISCARD_BATCH = 1_000;
+/** A request must end in time: whoever has more asks again. */
+const MOST_DISCARDED = 50_000;
 
 export function createDeadLetters(deps: {
   database: Database;
@@ -87,6 +95,21 @@ export function createDeadLetters(deps: {
     async discard(id) {
       const uuid = parseId("delivery", id);
       if (uuid === null || !(await store.deleteLetter(sql, uuid))) throw letterNotFound(id);
+    },
+
+    countDiscardable: (filter) => store.countDiscardable(sql, filter),
+
+    async discardAll(filter) {
+      // What dies meanwhile was not counted by whoever asked, and stays.
+      const now = new Date(deps.clock.now() + 1).toISOString();
+      const bounded = { ...filter, until: filter.until !== undefined && filter.until < now ? filter.until : now };
+      let discarded = 0;
+      while (discarded < MOST_DISCARDED) {
+        const count = await store.deleteLetters(sql, bounded, DISCARD_BATCH);
+        discarded += count;
+        if (count < DISCARD_BATCH) return { discarded, left: 0 };
+      }
+      return { discarded, left: await store.countDiscardable(sql, bounded) };
     },
   };
 }

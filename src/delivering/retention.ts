@@ -115,6 +115,7 @@ async function tidy(
   });
   await inBatches((limit) => store.pruneDeadLetters(connection, new Date(now - terms.deadLettersMs), limit));
   await inBatches((limit) => store.pruneIdempotencyKeys(connection, limit));
+  await store.sumRollupHours(connection);
   await inBatches((limit) => store.pruneRollups(connection, limit));
   if (dropped.length > 0) log.info("old partitions dropped", { partitions: dropped.join(" ") });
   return dropped;

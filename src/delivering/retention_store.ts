@@ -103,8 +103,14 @@ export async function pruneIdempotencyKeys(sql: SqlRunner, limit: number): Promi
   return result.count;
 }
 
-/** Counters older than any window that can be asked for (7 days). @returns how many */
+/** Sums whole hours, for plots of many days. */
+export async function sumRollupHours(sql: SqlRunner): Promise<void> {
+  await sql`select deltahook.sum_rollup_hours()`;
+}
+
+/** Minutes that no window is read from any more (7 days), and hours beyond the longest plot (30 days). @returns how many minutes */
 export async function pruneRollups(sql: SqlRunner, limit: number): Promise<number> {
+  await sql`delete from deltahook.rollup_hours where hour < now() - interval '31 days'`;
   const result = await sql`
     delete from deltahook.rollups where (minute, node_id, metric) in (
       select minute, node_id, metric from deltahook.rollups where minute < now() - interval '8 days' limit ${limit})`;

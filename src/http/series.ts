@@ -1,12 +1,15 @@
 import type { Sql } from "../platform/database.ts";
-import { percentileMs } from "../platform/rollups.ts";
+import { percentileMs, rowsSince } from "../platform/rollups.ts";
 
-/** How far back a plot looks, how wide its steps are, and every how many minutes its percentiles are sampled. */
+const HOUR_MS = 3_600_000;
+
+/** How far back a plot looks, how wide its steps are, and of every how many minutes its percentiles show one. */
 export const WINDOWS = {
-  "1h": { ms: 3_600_000, stepMs: 60_000, sampleMinutes: 1 },
-  "24h": { ms: 86_400_000, stepMs: 900_000, sampleMinutes: 1 },
-  "7d": { ms: 7 * 86_400_000, stepMs: 7_200_000, sampleMinutes: 8 },
-  "30d": { ms: 30 * 86_400_000, stepMs: 28_800_000, sampleMinutes: 32 },
+  "1h": { ms: HOUR_MS, stepMs: 60_000, sampleMinutes: 1 },
+  "24h": { ms: 24 * HOUR_MS, stepMs: 900_000, sampleMinutes: 3 },
+  // Read from whole hours.
+  "7d": { ms: 7 * 24 * HOUR_MS, stepMs: 2 * HOUR_MS, sampleMinutes: 1 },
+  "30d": { ms: 30 * 24 * HOUR_MS, stepMs: 8 * HOUR_MS, sampleMinutes: 120 },
 } as const;
 export type Window = keyof typeof WINDOWS;
 
@@ -25,7 +28,7 @@ export type Series = {
 
 const POLLS = ["polls_unchanged", "polls_changed", "polls_failed", "polls_held"];
 
-/** What all nodes counted, step by step. Over days the percentiles come from a sample of the minutes. */
+/** What all nodes counted, step by step. Over a day or 30 the percentiles come from a sample. */
 export async function readSeries(sql: Sql, window: Window, now: Date): Promise<Series> {
   const { ms, stepMs, sampleMinutes } = WINDOWS[window];
   const last = Math.floor(now.getTime() / stepMs) * stepMs;
@@ -61,8 +64,8 @@ async function countsOf(sql: Sql, first: number, stepMs: number): Promise<Map<st
   const rows = await sql<{ at: number; metric: string; count: number }[]>`
     select (floor(extract(epoch from minute) * 1000 / ${stepMs}::float8) * ${stepMs}::float8)::float8 as at, metric,
       sum(count)::bigint as count
-    from deltahook.rollups
-    where minute >= ${new Date(first)} and buckets is null
+    from (${rowsOf(sql, first, stepMs)}) as counted
+    where buckets is null
     group by 1, 2`;
   return new Map(rows.map(({ at, metric, count }) => [`${at} ${metric}`, count]));
 }
@@ -76,8 +79,8 @@ async function bucketsOf(
   const rows = await sql<{ at: number; metric: string; bucket: number; count: number }[]>`
     select (floor(extract(epoch from minute) * 1000 / ${stepMs}::float8) * ${stepMs}::float8)::float8 as at, metric,
       place::int - 1 as bucket, sum(n)::bigint as count
-    from deltahook.rollups, unnest(buckets) with ordinality as bucket (n, place)
-    where minute >= ${new Date(first)} and metric in ('delivery_latency_ms', 'poll_lag_ms') and n > 0
+    from (${rowsOf(sql, first, stepMs)}) as counted, unnest(buckets) with ordinality as bucket (n, place)
+    where metric in ('delivery_latency_ms', 'poll_lag_ms') and n > 0
       and (extract(epoch from minute) / 60)::bigint % ${sampleMinutes}::int = 0
     group by 1, 2, 3`;
   const found = new Map<string, number[]>();
@@ -88,4 +91,10 @@ async function bucketsOf(
     found.set(key, known);
   }
   return found;
+}
+
+/** An hour's row cannot be told apart into finer steps. */
+function rowsOf(sql: Sql, first: number, stepMs: number) {
+  if (stepMs >= HOUR_MS) return rowsSince(sql, new Date(first));
+  return sql`select minute, metric, count, buckets from deltahook.rollups where minute >= ${new Date(first)}`;
 }

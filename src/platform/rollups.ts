@@ -32,6 +32,8 @@ export type Rollups = {
 /** Eight buckets to a doubling: a percentile is off by less than 10 %. The last bucket is open and begins at 24 days. */
 const PER_DOUBLING = 8;
 const BUCKETS = 250;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 const METRICS: readonly Metric[] = [...COUNTERS, ...HISTOGRAMS];
 const PLACE = Object.fromEntries(METRICS.map((metric, place) => [metric, place])) as Record<Metric, number>;
 
@@ -93,14 +95,11 @@ export async function readWindow(sql: Sql, from: Date): Promise<Map<Metric, Tota
   const window = new Map<Metric, Totals>(METRICS.map((metric) => [metric, { count: 0, buckets: [] }]));
   const [counted, measured] = await Promise.all([
     sql<{ metric: Metric; count: number }[]>`
-      select metric, sum(count)::bigint as count
-      from deltahook.rollups
-      where minute >= date_trunc('minute', ${from}::timestamptz)
-      group by metric`,
+      select metric, sum(count)::bigint as count from (${rowsSince(sql, from)}) as counted group by metric`,
     sql<{ metric: Metric; bucket: number; count: number }[]>`
       select metric, place::int - 1 as bucket, sum(n)::bigint as count
-      from deltahook.rollups, unnest(buckets) with ordinality as bucket (n, place)
-      where minute >= date_trunc('minute', ${from}::timestamptz) and n > 0
+      from (${rowsSince(sql, from)}) as counted, unnest(buckets) with ordinality as bucket (n, place)
+      where n > 0
       group by metric, place`,
   ]);
   for (const { metric, count } of counted) window.set(metric, { count, buckets: [] });
@@ -109,6 +108,24 @@ export async function readWindow(sql: Sql, from: Date): Promise<Map<Metric, Tota
     if (totals) totals.buckets[bucket] = count;
   }
   return window;
+}
+
+/**
+ * A query of `minute`, `metric`, `count` and `buckets` since a moment: whole hours as one row of their first minute, as far
+ * as they are summed, and the minutes before and after them.
+ */
+export function rowsSince(sql: Sql, from: Date) {
+  const start = new Date(Math.floor(from.getTime() / MINUTE_MS) * MINUTE_MS);
+  const firstHour = new Date(Math.ceil(start.getTime() / HOUR_MS) * HOUR_MS);
+  const summed = sql`(select coalesce(max(hour) + interval '1 hour', '-infinity') from deltahook.rollup_hours)`;
+  // Each part has two ends, by which the planner takes it for short whatever the parameters.
+  return sql`
+    select minute, metric, count, buckets from deltahook.rollups
+    where minute >= ${start} and minute < ${firstHour} and minute < ${summed}
+    union all
+    select hour, metric, count, buckets from deltahook.rollup_hours where hour >= ${firstHour}
+    union all
+    select minute, metric, count, buckets from deltahook.rollups where minute >= ${start} and minute >= ${summed} and minute <= now()`;
 }
 
 /**

@@ -157,15 +157,17 @@ export async function listWatches(
   sql: SqlRunner,
   { filter, cursor, limit }: { filter: WatchFilter; cursor: string | null; limit: number },
 ): Promise<WatchRow[]> {
-  const pattern = filter.name === undefined ? null : `%${filter.name.replace(/[\\%_]/g, "\\$&")}%`;
+  const { name, host, paused } = filter;
+  const pattern = `%${name?.replace(/[\\%_]/g, "\\$&")}%`;
   return sql<WatchRow[]>`
     ${rowsWhere(sql)}
     where watch.id in (
       select id from deltahook.watches
-      where (${cursor}::uuid is null or id < ${cursor}::uuid)
-        and (${pattern}::text is null or name ilike ${pattern}::text)
-        and (${filter.host ?? null}::text is null or host = ${filter.host ?? null}::text)
-        and (${filter.paused ?? null}::boolean is null or (paused_at is not null) = ${filter.paused ?? null}::boolean)
+      where true
+        ${cursor === null ? sql`` : sql`and id < ${cursor}`}
+        ${name === undefined ? sql`` : sql`and name ilike ${pattern}`}
+        ${host === undefined ? sql`` : sql`and host = ${host}`}
+        ${paused === undefined ? sql`` : paused ? sql`and paused_at is not null` : sql`and paused_at is null`}
       order by id desc limit ${limit})
     order by watch.id desc`;
 }

@@ -122,7 +122,7 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
         receiver.status = 500;
         await page.goto(`${server.url}/endpoints/new`);
         await page.getByLabel("URL").fill(receiver.url);
-        await page.getByLabel("Name").fill("Shaky");
+        await page.getByLabel("Name", { exact: true }).fill("Shaky");
         await page.getByLabel("Event types").fill("shaky.*");
         await page.getByRole("button", { name: "Create the endpoint" }).click();
         await page.getByRole("heading", { name: "Shaky" }).waitFor();

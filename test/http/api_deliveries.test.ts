@@ -170,7 +170,12 @@ test("lists are filtered by status, endpoint, event and watch, and turn pages", 
   const watch = "0192f3a1-7c44-7000-8000-000000000009";
   const event = parseId("event", made[1]?.event ?? "");
   await app.database.sql`update deltahook.events set watch_id = ${watch} where id = ${event}`;
-  expect(await list(`watch=watch_${watch.replaceAll("-", "")}`)).toEqual([newest[1]]);
+  const ofWatch = `watch=watch_${watch.replaceAll("-", "")}`;
+  expect(await list(ofWatch)).toEqual([newest[1]]);
+  await app.database.sql`update deltahook.events set watch_id = ${watch} where type = 'listed'`;
+  const page = (await app.call("GET", `/v1/deliveries?${ofWatch}&limit=1`)).json;
+  expect(page.data.map((shown: { id: string }) => shown.id)).toEqual(newest.slice(0, 1));
+  expect(await list(`${ofWatch}&cursor=${page.next}`)).toEqual(newest.slice(1));
   const { next } = (await app.call("GET", `/v1/deliveries?endpoint=${id}&limit=1`)).json;
   expect(await list(`endpoint=${id}&cursor=${next}`)).toEqual(newest.slice(1));
   for (const query of ["status=lost", "endpoint=x", "event=ep_1", "limit=201", "colour=red"]) {

@@ -46,6 +46,35 @@ test("what could not be written is written by the next flush, once", async () =>
   expect((await readWindow(database.sql, long)).get("polls_held")?.count).toBe(7);
 });
 
+test("whole hours are summed once, over all nodes, and a window reads each minute once", async () => {
+  const { sql } = database;
+  const hour = Math.floor(Date.now() / 3_600_000);
+  const minute = (hours: number) => new Date((hour - hours) * 3_600_000);
+  for (const [hours, node, buckets] of [
+    [4, "a", "{0,2}"],
+    [3, "a", "{1,1}"],
+    [3, "b", "{0,0,3}"],
+    [0, "a", "{5}"],
+  ] as const) {
+    await sql`
+      insert into deltahook.rollups (minute, node_id, metric, count, buckets)
+      values (${minute(hours)}, ${node}, 'attempt_ms', 10, ${buckets}::text::int[])`;
+  }
+  const since = (hours: number) => readWindow(sql, minute(hours)).then((window) => window.get("attempt_ms"));
+  const before = [await since(4), await since(3)];
+  expect(before).toEqual([
+    { count: 40, buckets: [6, 3, 3] },
+    { count: 30, buckets: [6, 1, 3] },
+  ]);
+  for (let time = 0; time < 2; time++) await sql`select deltahook.sum_rollup_hours()`;
+  const hours = await sql`select count, buckets from deltahook.rollup_hours where metric = 'attempt_ms' order by hour`;
+  expect([...hours]).toEqual([
+    { count: 10, buckets: [0, 2] },
+    { count: 20, buckets: [1, 1, 3] },
+  ]);
+  expect([await since(4), await since(3)]).toEqual(before);
+});
+
 test("the totals of a process do not depend on flushes", async () => {
   const node = createRollups("totals");
   node.observe("attempt_ms", 10);

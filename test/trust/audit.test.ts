@@ -176,6 +176,7 @@ async function steps(): Promise<Step[]> {
     ),
     step("DELETE /v1/dead-letters/:id", "discard", "dead_letter", undefined, `/v1/dead-letters/${letter3.delivery}`),
     step("POST /v1/dead-letters/requeue", "requeue", "dead_letter", { filter: { type: "never.seen" } }),
+    step("POST /v1/dead-letters/discard", "discard", "dead_letter", { filter: { type: "never.seen" } }),
     {
       ...step("POST /v1/operations/:id/cancel", "cancel", "operation"),
       // The server may have ended it by itself, since it is none that there is anything to do for.
@@ -221,7 +222,7 @@ test("each route that changes something writes one entry: who, what, on which re
     expect(row?.actor_kind).toBe(/auth\//.test(route) ? "user" : "api_key");
     expect(row?.address).toBe("127.0.0.1");
     expect(JSON.stringify(rows)).not.toMatch(/planted/);
-    const many = /batch|preview|dead-letters\/requeue/.test(route);
+    const many = /batch|preview|dead-letters\/(requeue|discard)/.test(route);
     expect([route, row?.resource_id === null]).toEqual([route, many]);
   }
 }, 40_000);

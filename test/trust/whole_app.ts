@@ -126,7 +126,7 @@ export async function wholeApp(options: WholeAppOptions = {}): Promise<WholeApp>
       ...jsonpathRoutes(),
       ...deliveringRoutes({ database, resources, checkUrl }),
       ...pluginRoutes({ plugins }),
-      ...dashboardRoutes({ database, identity, resources, watching, secrets, config, checkUrl }),
+      ...dashboardRoutes({ database, identity, resources, watching, secrets, plugins, config, checkUrl }),
     ],
     publicUrl: PUBLIC_URL,
     metricsPublic: false,

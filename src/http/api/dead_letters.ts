@@ -41,7 +41,7 @@ const filters = {
 const momentText = momentInput.transform((moment) => moment.toISOString());
 
 /** `since` and `until` bound the time of death. */
-const bulkRequeue = z.strictObject({
+const bulk = z.strictObject({
   filter: z.strictObject({ ...filters, since: momentText.optional(), until: momentText.optional() }),
   dry_run: z.boolean().default(false),
 });
@@ -105,7 +105,7 @@ export function deadLetterRoutes({ database, deadLetters, deliveries, operations
       summary: "Send all dead letters of a filter again; `{}` means all there are",
       tag: TAG,
       access: "editor",
-      body: bulkRequeue,
+      body: bulk,
       bodyExample: { filter: { endpoint: exampleId("endpoint") }, dry_run: false },
       answers: [
         { status: 202, description: "The operation that does it", example: OPERATION_EXAMPLE },
@@ -118,6 +118,30 @@ export function deadLetterRoutes({ database, deadLetters, deliveries, operations
         if ("dry_run" in started) return { status: 200, body: started };
         await record(request, "requeue", null, { operation: started.id, filter: started.request });
         return { status: 202, body: started };
+      },
+    }),
+
+    route({
+      method: "POST",
+      path: "/v1/dead-letters/discard",
+      summary: "Discard all dead letters of a filter; `{}` means all there are",
+      tag: TAG,
+      access: "editor",
+      body: bulk,
+      bodyExample: { filter: { endpoint: exampleId("endpoint") }, dry_run: true },
+      answers: [
+        {
+          status: 200,
+          description: "How many were discarded, at most 50,000, and how many are `left`; with `dry_run` only a count",
+          example: { discarded: 120, left: 0 },
+        },
+      ],
+      async handle(request) {
+        const { filter, dry_run: dryRun } = request.body;
+        if (dryRun) return { status: 200, body: { dry_run: true, total: await deadLetters.countDiscardable(filter) } };
+        const done = await deadLetters.discardAll(filter);
+        await record(request, "discard", null, { filter: request.body.filter, discarded: done.discarded });
+        return { status: 200, body: done };
       },
     }),
 

@@ -32,7 +32,7 @@ export type DashboardDeps = {
   config: Config;
   checkUrl: CheckUrl;
   /** Without it the page of plugins has none to show. */
-  plugins?: Pick<Plugins, "list">;
+  plugins?: Pick<Plugins, "list" | "try">;
 };
 
 /** All pages for people. */
@@ -51,7 +51,7 @@ export function dashboardRoutes(deps: DashboardDeps): Route[] {
     ...secretPages(deps),
     ...apiKeyPages({ database: deps.database, apiKeys: deps.identity.apiKeys }),
     ...peoplePages({ database: deps.database, users: deps.identity.users }),
-    ...pluginPages({ list: () => deps.plugins?.list() ?? [] }),
+    ...pluginPages(deps),
     ...recordPages(deps),
   ];
 }

@@ -55,10 +55,40 @@ export function deadLetterPages({ database, resources }: { database: Database; r
           section: "/dead-letters",
           back: { href: href("/dead-letters", queryOf(filter)), text: "Dead letters" },
           total: counted.total ?? 0,
-          what: Object.keys(queryOf(filter)).length > 0 ? "fit the filters." : "are dead letters.",
+          what: whatOf(filter),
           to: "/dead-letters/requeue",
           fields: queryOf(filter),
         });
+      },
+    }),
+
+    page({
+      path: "/dead-letters/discard",
+      access: "editor",
+      query: filters,
+      show: async ({ query: filter }, frame) =>
+        SurePage({
+          frame,
+          title: "Discard dead letters",
+          section: "/dead-letters",
+          back: { href: href("/dead-letters", queryOf(filter)), text: "Dead letters" },
+          total: await deadLetters.countDiscardable(filter),
+          what: whatOf(filter),
+          verb: "discard",
+          to: "/dead-letters/discard",
+          fields: queryOf(filter),
+        }),
+    }),
+
+    action({
+      path: "/dead-letters/discard",
+      access: "editor",
+      async perform(request) {
+        const filter = validate(filterBody, request.body, "form");
+        const { discarded, left } = await deadLetters.discardAll(filter);
+        await record(request, "discard", null, { filter: queryOf(filter), discarded });
+        // More than one go takes: the page then tells how many are left.
+        return left > 0 ? href("/dead-letters/discard", queryOf(filter)) : withNotice("/dead-letters", "discarded");
       },
     }),
 
@@ -116,6 +146,10 @@ export function deadLetterPages({ database, resources }: { database: Database; r
       },
     }),
   ];
+}
+
+function whatOf(filter: Filter): string {
+  return Object.keys(queryOf(filter)).length > 0 ? "fit the filters." : "are dead letters.";
 }
 
 /** The filters as they stand in an address. */

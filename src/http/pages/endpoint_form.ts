@@ -1,6 +1,9 @@
 import type { EndpointForm } from "../../../views/endpoint_form.tsx";
 import type { ShownEndpoint } from "../../delivering/endpoints.ts";
 import { AppError, invalid } from "../../platform/errors.ts";
+import type { PluginInfo } from "../../plugins/plugins.ts";
+import { patchBetween } from "./merge.ts";
+import { typedOptions } from "./plugin_options.ts";
 
 /** An endpoint as the fields of its form. */
 export function formOf(endpoint: ShownEndpoint | null): EndpointForm {
@@ -33,13 +36,23 @@ export function formAsTyped(fields: Record<string, string>): EndpointForm {
   return { ...Object.fromEntries(texts), ordered: fields.ordered === "on", auto_pause: fields.auto_pause === "on" };
 }
 
+/** The names in the field of plugins. */
+export function pluginNames(text: string | undefined): string[] {
+  return (text ?? "").split(/[\s,]+/).filter((name) => name !== "");
+}
+
 /**
- * The fields of the form → the body of an endpoint, yet to be validated.
+ * The fields of the form → the body of an endpoint, yet to be validated. `plugins` are those whose options have fields.
  * @throws AppError (422) for what cannot even be put into a body
  */
-export function bodyOf(fields: Record<string, string>): Record<string, unknown> {
+export function bodyOf(
+  fields: Record<string, string>,
+  plugins: readonly Pick<PluginInfo, "name" | "description" | "options">[] = [],
+): Record<string, unknown> {
   const text = (name: string) => fields[name]?.trim() ?? "";
   const orNull = (name: string) => text(name) || null;
+  const names = pluginNames(fields.plugin);
+  const further = text("plugin_options") === "" ? {} : json(text("plugin_options"), "/plugin_options");
   const hasRate = text("rate_max") !== "" || text("rate_per") !== "";
   return {
     ...(text("name") === "" ? {} : { name: text("name") }),
@@ -50,8 +63,8 @@ export function bodyOf(fields: Record<string, string>): Record<string, unknown> 
     filter: orNull("filter"),
     headers: headersOf(text("headers")),
     secret_id: orNull("secret_id"),
-    plugin: text("plugin") === "" ? null : text("plugin").split(/[\s,]+/),
-    plugin_options: text("plugin_options") === "" ? {} : json(text("plugin_options"), "/plugin_options"),
+    plugin: names.length === 0 ? null : names,
+    plugin_options: isObject(further) ? typedOptions(plugins, names, fields, further) : further,
     retry: retryOf(text("retry")),
     timeout: orNull("timeout"),
     rate_limit: hasRate ? { max: Number(text("rate_max")), per: text("rate_per") || "1s" } : null,
@@ -61,19 +74,21 @@ export function bodyOf(fields: Record<string, string>): Record<string, unknown> 
   };
 }
 
-/** The body as a merge patch of what there is: headers that are gone are named, since a patch would keep them. */
+/** The body as a merge patch of what there is: headers and options that are gone are named, since it would keep them. */
 export function patchOf(body: Record<string, unknown>, endpoint: ShownEndpoint): Record<string, unknown> {
   const kept = body.headers as Record<string, string>;
   const gone = Object.keys(endpoint.headers).filter((name) => !(name in kept));
   const headers = { ...Object.fromEntries(gone.map((name) => [name, null])), ...kept };
-  const options = body.plugin_options as Record<string, unknown>;
-  const lost = Object.keys(endpoint.plugin_options as object).filter((name) => !(name in options));
-  const plugin_options = { ...Object.fromEntries(lost.map((name) => [name, null])), ...options };
+  const plugin_options = patchBetween(endpoint.plugin_options, body.plugin_options);
   const patch: Record<string, unknown> = { ...body, headers, plugin_options };
   if (endpoint.kind === "subscribed") return patch;
   // Of an implicit endpoint these follow from the sends themselves.
   const { url: _url, event_types: _types, filter: _filter, ordered: _ordered, ...own } = patch;
   return own;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function headersOf(text: string): Record<string, string> {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { pretty } from "../../../views/deliveries.tsx";
 import { EndpointFormPage } from "../../../views/endpoint_form.tsx";
 import { EndpointPage, EndpointsPage } from "../../../views/endpoints.tsx";
 import type { Frame } from "../../../views/layout.tsx";
@@ -11,14 +12,17 @@ import type { Database } from "../../platform/database.ts";
 import { parseDuration } from "../../platform/durations.ts";
 import { invalid } from "../../platform/errors.ts";
 import { parseId } from "../../platform/ids.ts";
+import { stringifyJson } from "../../platform/json.ts";
+import type { PluginInfo, Plugins } from "../../plugins/plugins.ts";
 import type { Secrets } from "../../vault/secrets.ts";
 import { createRecorder } from "../api/recorder.ts";
 import type { Route } from "../route.ts";
 import { validate } from "../validation.ts";
-import { bodyOf, formAsTyped, formOf, patchOf } from "./endpoint_form.ts";
+import { bodyOf, formAsTyped, formOf, patchOf, pluginNames } from "./endpoint_form.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
 import { withNotice } from "./notices.ts";
 import { action, faultsOf, htmlAnswer, nameOf, page } from "./page.ts";
+import { fieldAt, optionForms, optionFormsAsTyped } from "./plugin_options.ts";
 
 const STATUSES = ["dead", "cancelled", "delivered"] as const;
 const KEEP_OLD_SECRET_MS = 86_400_000;
@@ -29,10 +33,14 @@ export function endpointPages(deps: {
   resources: Resources;
   secrets: Pick<Secrets, "list">;
   checkUrl: CheckUrl;
+  plugins?: Pick<Plugins, "list">;
 }): Route[] {
   const { endpoints, deliveries, operations, ping } = deps.resources;
   const record = createRecorder(deps.database, "endpoint");
   const input = endpointInput(deps.checkUrl);
+
+  /** Those that an endpoint may choose. */
+  const choosable = (): PluginInfo[] => (deps.plugins?.list() ?? []).filter(isChoosable);
 
   async function showOne(frame: Frame, id: string, withSecret: boolean) {
     const endpoint = await endpoints.get(id);
@@ -50,8 +58,19 @@ export function endpointPages(deps: {
     typed: { fields: Record<string, string>; error: unknown } | null,
   ) {
     const { data: secrets } = await deps.secrets.list({ limit: 200 });
-    const form = typed ? formAsTyped(typed.fields) : formOf(endpoint);
-    return EndpointFormPage({ frame, endpoint, form, secrets, faults: typed ? faultsOf(typed.error) : {} });
+    const plugins = choosable();
+    const common = { frame, endpoint, secrets, plugins: plugins.map(({ name }) => name) };
+    if (typed) {
+      const form = formAsTyped(typed.fields);
+      const names = pluginNames(form.plugin);
+      const faults = faultsOf(typed.error, (pointer) => fieldAt(plugins, names, pointer));
+      return EndpointFormPage({ ...common, form, options: optionFormsAsTyped(plugins, typed.fields), faults });
+    }
+    const form = formOf(endpoint);
+    const options = (endpoint?.plugin_options ?? {}) as Record<string, unknown>;
+    const { forms, rest } = optionForms(plugins, pluginNames(form.plugin), options);
+    form.plugin_options = Object.keys(rest).length === 0 ? "" : pretty(stringifyJson(rest));
+    return EndpointFormPage({ ...common, form, options: forms, faults: {} });
   }
 
   return [
@@ -73,7 +92,7 @@ export function endpointPages(deps: {
       access: "editor",
       async perform(request, frame) {
         try {
-          const endpoint = await endpoints.create(validate(input, bodyOf(request.body), "form"));
+          const endpoint = await endpoints.create(validate(input, bodyOf(request.body, choosable()), "form"));
           await record(request, "create", endpoint.id, { name: endpoint.name, url: endpoint.url });
           return withNotice(`/endpoints/${endpoint.id}`, "created");
         } catch (error) {
@@ -96,7 +115,7 @@ export function endpointPages(deps: {
       async perform(request, frame) {
         const endpoint = await endpoints.get(request.id);
         try {
-          const patch = patchOf(bodyOf(request.body), endpoint);
+          const patch = patchOf(bodyOf(request.body, choosable()), endpoint);
           await endpoints.patch(request.id, patch, (merged) => validate(input, merged, "form"));
           await record(request, "update", request.id, { changed: Object.keys(patch) });
           return withNotice(`/endpoints/${request.id}`, "saved");
@@ -203,6 +222,11 @@ export function endpointPages(deps: {
       },
     }),
   ];
+}
+
+/** Of a file that cannot be loaded, an earlier version may go on serving. */
+function isChoosable({ version, hooks }: PluginInfo): boolean {
+  return version !== null && hooks.includes("transform");
 }
 
 function statusesOf(chosen: string | undefined): ("dead" | "cancelled" | "delivered")[] {

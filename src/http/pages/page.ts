@@ -127,13 +127,17 @@ export function renderProblem({ title, detail, status, errors }: Problem, reques
   );
 }
 
-/** What is wrong with a form, by the first part of each pointer; anything that is not about the form is thrown on. */
-export function faultsOf(error: unknown): Record<string, string> {
+/** What is wrong with a form, by field: the first part of each pointer, or as told. What is not about the form is thrown on. */
+export function faultsOf(error: unknown, fieldOf = firstPart): Record<string, string> {
   if (!(error instanceof AppError) || !["invalid", "conflict", "malformed"].includes(error.code)) throw error;
   const faults: Record<string, string> = {};
-  for (const { pointer, message } of error.faults) faults[pointer.split("/")[1] || "form"] ??= message;
+  for (const { pointer, message } of error.faults) faults[fieldOf(pointer) || "form"] ??= message;
   if (Object.keys(faults).length === 0) faults.form = error.message;
   return faults;
+}
+
+function firstPart(pointer: string): string {
+  return pointer.split("/")[1] ?? "";
 }
 
 /** Who asks, as the audit log and operations name them. */

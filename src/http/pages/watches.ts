@@ -2,8 +2,10 @@ import { z } from "zod";
 import { WatchPage } from "../../../views/watch.tsx";
 import { EditWatchPage } from "../../../views/watch_form.tsx";
 import { WatchesPage } from "../../../views/watches.tsx";
+import type { Resources } from "../../delivering/resources.ts";
 import type { Database } from "../../platform/database.ts";
 import { invalid } from "../../platform/errors.ts";
+import { parseId } from "../../platform/ids.ts";
 import { JsonError, parseJson } from "../../platform/json.ts";
 import type { ShownWatch } from "../../watching/shown.ts";
 import { watchInput } from "../../watching/watch.ts";
@@ -15,11 +17,16 @@ import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
 import { patchBetween } from "./merge.ts";
 import { type NoticeCode, withNotice } from "./notices.ts";
 import { action, faultsOf, htmlAnswer, page } from "./page.ts";
+import { valueHistory } from "./value_history.ts";
 
 const DEFINITION_BYTES = 4 * 1024 * 1024;
 
 /** Standing orders to poll: list, detail with values and poll log, and what can be done with one. */
-export function watchPages(deps: { database: Database; watching: Pick<Watching, "watches" | "runs"> }): Route[] {
+export function watchPages(deps: {
+  database: Database;
+  watching: Pick<Watching, "watches" | "runs">;
+  resources: Pick<Resources, "events">;
+}): Route[] {
   const { watches, runs } = deps.watching;
   const record = createRecorder(deps.database, "watch");
 
@@ -64,14 +71,17 @@ export function watchPages(deps: { database: Database; watching: Pick<Watching, 
       access: "viewer",
       query: { before: beforeQuery("poll") },
       async show({ id, query: { before } }, frame) {
-        const [watch, state, { rows, show }] = await Promise.all([
+        const uuid = parseId("watch", id);
+        const [watch, state, { rows, show }, histories] = await Promise.all([
           watches.get(id),
           runs.state(id),
           runs.polls(id, { cursor: before, limit: PAGE_ROWS }),
+          uuid === null ? [] : valueHistory(deps.resources.events, uuid),
         ]);
         const polls = rows.slice(0, PAGE_ROWS).map(show);
         const next = rows.length > PAGE_ROWS ? (polls.at(-1)?.id ?? null) : null;
-        return WatchPage({ frame, watch, state, polls, pager: pagerOf(`/watches/${id}`, {}, { before, next }) });
+        const pager = pagerOf(`/watches/${id}`, {}, { before, next });
+        return WatchPage({ frame, watch, state, histories, polls, pager });
       },
     }),
 
