@@ -101,6 +101,6 @@ function middle(values: number[]): number {
 function print(name: string, perSecond: number, share?: number, bar?: number): void {
   const columns = [name.padEnd(56), Math.round(perSecond).toLocaleString("en").padStart(12)];
   if (share !== undefined) columns.push(share.toFixed(3).padStart(24));
-  if (bar !== undefined) columns.push(`≥ ${bar}`.padStart(6));
+  if (bar !== undefined) columns.push(`≥ ${bar}`.padStart(8));
   process.stdout.write(`${columns.join("")}\n`);
 }
