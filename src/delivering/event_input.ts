@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isSystemType } from "./event_types.ts";
+import { isSystemType } from "../platform/system_types.ts";
 import { type CheckUrl, durationInput, headersInput, idInput, retryInput, urlInput } from "./input.ts";
 
 export const MOST_EVENTS = 500;

@@ -1,9 +1,9 @@
 import type { Authenticate } from "../identity/authenticate.ts";
+import { networkOf } from "../platform/addresses.ts";
 import { AppError } from "../platform/errors.ts";
 import { stringifyJson } from "../platform/json.ts";
 import type { Log } from "../platform/log.ts";
 import { readFormBody, readJsonBody, readQuery, USUAL_BODY_BYTES } from "./body.ts";
-import { networkOf } from "./caller_address.ts";
 import { admit } from "./guard.ts";
 import { type Problem, problemOf } from "./problem.ts";
 import { type Limiter, OPEN_ROUTE_LIMIT } from "./rate_limits.ts";

@@ -12,13 +12,6 @@ export function callerAddress(peer: string, forwardedFor: string | null, behindP
   return parseAddress(last) ? last : direct;
 }
 
-/** What one caller can be told apart by: an IPv4 address, or the /64 that one IPv6 customer has all to himself. */
-export function networkOf(address: string): string {
-  const parsed = parseAddress(address);
-  if (parsed?.kind() !== "ipv6") return address;
-  return `${parsed.toByteArray().slice(0, 8).join(".")}/64`;
-}
-
 function isPrivate(address: string): boolean {
   const parsed = parseAddress(address);
   return parsed !== null && specialRange(parsed) !== null;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import ipaddr from "ipaddr.js";
+import { networkOf } from "../platform/addresses.ts";
 import type { Database } from "../platform/database.ts";
 import { formatDuration } from "../platform/durations.ts";
 import { AppError } from "../platform/errors.ts";
@@ -50,14 +50,6 @@ export async function beginLogin(
   }
 
   return { succeeded };
-}
-
-/** One IPv6 customer has a whole /64; an IPv4 address counts alone. */
-export function networkOf(address: string): string {
-  if (!ipaddr.isValid(address)) return "unknown";
-  const parsed = ipaddr.process(address);
-  if (parsed.kind() === "ipv4") return parsed.toString();
-  return `${parsed.toNormalizedString().split(":").slice(0, 4).join(":")}::/64`;
 }
 
 function failuresOf(row: store.ThrottleRow): Failures {

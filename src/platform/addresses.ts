@@ -163,3 +163,11 @@ const TABLE = (
     ["ff00::/8", "a multicast address", "RFC 4291"],
   ] as const
 ).map(([cidr, name, source]) => ({ network: ipaddr.parseCIDR(cidr), range: { cidr, name, source } }));
+
+/** What one caller can be told apart by: an IPv4 address, or the /64 that one IPv6 customer has all to himself. */
+export function networkOf(address: string): string {
+  if (!ipaddr.isValid(address)) return "unknown";
+  const parsed = ipaddr.process(address);
+  if (parsed.kind() === "ipv4") return parsed.toString();
+  return `${parsed.toNormalizedString().split(":").slice(0, 4).join(":")}::/64`;
+}

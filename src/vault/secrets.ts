@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { Database } from "../platform/database.ts";
 import { AppError, type FieldFault } from "../platform/errors.ts";
 import { parseId, publicId } from "../platform/ids.ts";
+import { mergePatch } from "../platform/merge_patch.ts";
 import type { Credential } from "./credentials.ts";
 import { type SecretBody, type SecretKind, type SecretPatch, secretBody, toCredential } from "./secret_shapes.ts";
 import * as store from "./store.ts";
@@ -153,21 +154,6 @@ function show(row: store.SecretRow): Secret {
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
   };
-}
-
-/** RFC 7396, section 2. */
-function mergePatch(target: unknown, change: unknown): unknown {
-  if (!isObject(change)) return change;
-  const merged = new Map(isObject(target) ? Object.entries(target) : []);
-  for (const [name, value] of Object.entries(change)) {
-    if (value === null) merged.delete(name);
-    else merged.set(name, mergePatch(merged.get(name), value));
-  }
-  return Object.fromEntries(merged);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function parse<T>(schema: z.ZodType<T>, input: unknown): T {

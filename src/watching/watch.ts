@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isSystemType } from "../platform/system_types.ts";
 import { CONDITION_OPS, type ConditionInput, conditionFault } from "./conditions.ts";
 import { checkPath, jsonInput, pathInput, recordOf } from "./input.ts";
 import { paginationInput, requestInput } from "./request_input.ts";
@@ -64,7 +65,7 @@ const eventType = z
   .min(1)
   .max(200)
   .regex(/^[\w.:-]+$/, { error: "an event type is made of letters, digits and . : - _" })
-  .refine((type) => !isSystemEvent(type), { error: "this name is kept for DeltaHook's own events" });
+  .refine((type) => !isSystemType(type), { error: "this name is kept for DeltaHook's own events" });
 
 /** The body of a watch (CONTRACT, "Watch"): what `POST /v1/watches` takes and, defaults applied, what `GET` shows. */
 export const watchInput = z
@@ -99,11 +100,6 @@ export type FieldInput = z.infer<typeof field>;
 export type ItemsInput = z.infer<typeof itemsInput>;
 
 type Redactable = Pick<WatchInput, "redact" | "fields" | "items">;
-
-/** Names of DeltaHook's own events, which users' events must not bear. */
-export function isSystemEvent(type: string): boolean {
-  return /^(?:watch\.(?:failing|recovered|auth_failed|held)|endpoint\..*)$/.test(type);
-}
 
 /** How many bodies to keep: what is asked for, else 20, and none where a field is redacted. */
 export function bodiesToKeep(watch: Redactable & { keep_bodies: number | null }): number {

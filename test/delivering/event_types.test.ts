@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { isSystemType, matchesGlob, subscribes } from "../../src/delivering/event_types.ts";
+import { matchesGlob, subscribes } from "../../src/delivering/event_types.ts";
+import { isSystemType } from "../../src/platform/system_types.ts";
 
 test.each([
   ["*", "", true],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { callerAddress, networkOf } from "../../src/http/caller_address.ts";
+import { callerAddress } from "../../src/http/caller_address.ts";
+import { networkOf } from "../../src/platform/addresses.ts";
 
 describe("who is asking", () => {
   const cases: [name: string, peer: string, forwardedFor: string | null, behindProxy: boolean, address: string][] = [

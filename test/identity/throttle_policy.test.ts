@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { networkOf } from "../../src/identity/throttle.ts";
 import { countFailure, waitMs } from "../../src/identity/throttle_policy.ts";
+import { networkOf } from "../../src/platform/addresses.ts";
 
 const at = new Date("2026-11-21T12:00:00Z");
 
