@@ -1,6 +1,7 @@
 /**
- * The test command: type check, lint, floors, then every test file, one file after another since they share two cores
- * and real Postgres servers. The first step that fails ends the run with exit code 1.
+ * The test command: type check, lint, floors, then every test file. Files run one after another, since they share two
+ * cores and a real Postgres, but for those that mostly wait: they run beside the quick ones. The first step that fails
+ * ends the run with exit code 1.
  *
  * `npm test -- outbound --bail` runs the files with `outbound` in their path, and hands `--bail` to `bun test`.
  * `--checks-only` leaves the tests out.
@@ -30,6 +31,18 @@ const ORDER = [
   "trust",
   "cli",
 ];
+
+/** These wait: for a node to be given up, a Postgres to start, a deadline. */
+const PATIENT = [
+  "platform/embedded",
+  "platform/nodes",
+  "platform/queue",
+  "delivering/two_nodes",
+  "trust/limits",
+  "watching/kill_points",
+];
+/** The folders whose tests measure no time and load nothing; the waiting ones do not disturb them. */
+const QUICK = ["test", "platform", "vault", "identity", "views", "http", "cli", "client", "docs"];
 
 type Counts = { passed: number; failed: number; skipped: number };
 
@@ -82,27 +95,55 @@ async function runTests(): Promise<boolean> {
     return false;
   }
   const postgres = await openPostgres();
+  try {
+    const patient = files.filter((file) => PATIENT.some((part) => file.includes(part)));
+    const quick = files.filter((file) => !patient.includes(file) && QUICK.includes(folderOf(file)));
+    const rest = files.filter((file) => !patient.includes(file) && !quick.includes(file));
+    const waiting = runFiles(patient, postgres.connection, "kept");
+    add(await runFiles(quick, postgres.connection, "shown"));
+    const waited = await waiting;
+    process.stderr.write(waited.said);
+    add(waited);
+    add(await runFiles(rest, postgres.connection, "shown"));
+  } finally {
+    await postgres.close();
+  }
+  return counts.failed === 0;
+}
+
+function add({ passed, failed, skipped }: Counts): void {
+  counts = { passed: counts.passed + passed, failed: counts.failed + failed, skipped: counts.skipped + skipped };
+}
+
+/** One `bun test` over these files. What it says is shown as it comes, or kept for the end. */
+async function runFiles(
+  files: readonly string[],
+  connection: string,
+  output: "shown" | "kept",
+): Promise<Counts & { said: string }> {
+  if (files.length === 0) return { passed: 0, failed: 0, skipped: 0, said: "" };
   const child = Bun.spawn([process.execPath, "test", `--timeout=${TEST_TIMEOUT_MS}`, ...flags, ...files], {
     cwd: ROOT,
     env: {
       ...process.env,
       BUN_CONFIG_MAX_HTTP_REQUESTS: "16384",
-      DELTAHOOK_TEST_POSTGRES: postgres.connection,
+      DELTAHOOK_TEST_POSTGRES: connection,
       ...(process.stderr.isTTY ? { FORCE_COLOR: "1" } : {}),
     },
-    stdio: ["ignore", "inherit", "pipe"],
+    stdio: ["ignore", output === "shown" ? "inherit" : "ignore", "pipe"],
   });
-  process.on("SIGTERM", () => child.kill());
-  const shown = { end: "" };
-  const showing = show(child.stderr, shown);
+  const end = () => child.kill();
+  process.on("SIGTERM", end);
+  const heard = { said: "" };
+  const hearing = hear(child.stderr, heard, output);
   const exitCode = await child.exited;
-  await postgres.close();
+  process.removeListener("SIGTERM", end);
   // A program that a test left behind may keep the stream open for ever.
-  await Promise.race([showing, Bun.sleep(LAST_WORDS_MS)]);
-  counts = parseSummary(Bun.stripANSI(shown.end));
+  await Promise.race([hearing, Bun.sleep(LAST_WORDS_MS)]);
+  const found = parseSummary(Bun.stripANSI(heard.said));
   // An error outside of any test, or a runner that dies, fails the run although no test says so.
-  if (exitCode !== 0 && counts.failed === 0) counts.failed = 1;
-  return counts.failed === 0;
+  if (exitCode !== 0 && found.failed === 0) found.failed = 1;
+  return { ...found, said: heard.said };
 }
 
 /** The cluster that all files share, each with databases of its own: the caller's, or an embedded one for this run. */
@@ -129,17 +170,26 @@ function testFiles(): string[] {
 }
 
 function rank(file: string): number {
-  const folder = file.split("/").at(-2) === "test" ? "test" : (file.split("/")[1] ?? "");
-  const place = ORDER.indexOf(folder);
+  const place = ORDER.indexOf(folderOf(file));
   return place === -1 ? ORDER.length : place;
 }
 
-/** Passes what `bun test` says on to the terminal as it comes, and keeps the end, which holds the summary. */
-async function show(stream: ReadableStream<Uint8Array>, shown: { end: string }): Promise<void> {
+/** `http` for `test/http/server.test.ts`, `test` for what lies in test/ itself. */
+function folderOf(file: string): string {
+  const parts = file.replace(/^\.\//, "").split("/");
+  return (parts.length > 2 ? parts[1] : parts[0]) ?? "";
+}
+
+/** Keeps what `bun test` says, its summary at the end, and passes it on as it comes if it is to be shown. */
+async function hear(
+  stream: ReadableStream<Uint8Array>,
+  heard: { said: string },
+  output: "shown" | "kept",
+): Promise<void> {
   const decoder = new TextDecoder();
   for await (const chunk of stream) {
-    process.stderr.write(chunk);
-    shown.end = (shown.end + decoder.decode(chunk, { stream: true })).slice(-4096);
+    if (output === "shown") process.stderr.write(chunk);
+    heard.said += decoder.decode(chunk, { stream: true });
   }
 }
 
