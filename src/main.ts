@@ -1,7 +1,4 @@
 import { resolve } from "node:path";
-import { createAuthorise } from "./delivering/authorise.ts";
-import { createDelivering } from "./delivering/delivering.ts";
-import { createResources } from "./delivering/resources.ts";
 import { startRetention } from "./delivering/retention.ts";
 import { deliveringRoutes } from "./http/api/delivering.ts";
 import { hostRoutes } from "./http/api/hosts.ts";
@@ -12,7 +9,6 @@ import { createApp } from "./http/app.ts";
 import { dashboardRoutes } from "./http/pages/dashboard.ts";
 import { createIdentity, sweepIdentity } from "./identity/identity.ts";
 import { createSetupLink, ensureAdmin } from "./identity/setup.ts";
-import { parseAllowedNetworks } from "./platform/addresses.ts";
 import { createClock } from "./platform/clock.ts";
 import type { Config } from "./platform/config.ts";
 import { type ConnectionTarget, connectDatabase, type Database, isAway, targetOf } from "./platform/database.ts";
@@ -21,17 +17,12 @@ import { messageOf } from "./platform/errors.ts";
 import { loadKeys } from "./platform/keys.ts";
 import type { Log } from "./platform/log.ts";
 import { migrate } from "./platform/migrate.ts";
-import { PLAY, SAMPLE, withInside } from "./platform/outbound/inside.ts";
-import { createOutbound } from "./platform/outbound.ts";
 import { createNode, type Pools } from "./platform/pools.ts";
 import { installQueue } from "./platform/queue.ts";
 import { repeat } from "./platform/repeat.ts";
 import { createRollups } from "./platform/rollups.ts";
 import { startPlugins } from "./plugins/plugins.ts";
-import { createOAuthTokens } from "./vault/oauth.ts";
-import { createSecrets } from "./vault/secrets.ts";
-import { createVault } from "./vault/vault.ts";
-import { createWatching } from "./watching/watching.ts";
+import { createRooms } from "./rooms.ts";
 
 export type RunningServer = {
   url: string;
@@ -75,14 +66,8 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
   await migrate(database, { log, installQueue: () => installQueue(target, log) });
 
   const keys = loadKeys(config, dataDir, log);
-  const vault = createVault({ masterKey: keys.masterKey, previousKeys: config.MASTER_KEY_PREVIOUS });
-  const outbound = createOutbound({ allowedNetworks: parseAllowedNetworks(config.ALLOWED_NETWORKS) });
-  const secrets = createSecrets(database, vault, outbound.checkUrl);
-  const tokens = createOAuthTokens({ database, vault, outbound });
   const clock = createClock();
   await clock.synchronise(database.sql);
-  const sources = withInside(outbound, SAMPLE, clock.now);
-  const receivers = withInside(outbound, PLAY, clock.now);
   const nodeId = crypto.randomUUID();
   const rollups = createRollups(nodeId);
   const node = createNode({ database, target, clock, log, nodeId, alone: config.DATABASE_URL === null });
@@ -90,47 +75,8 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
   const plugins = await startPlugins({ folder: resolve(config.PLUGINS_DIR ?? "plugins"), log });
   undo.push({ name: "plugins", step: plugins.stop });
 
-  const delivering = createDelivering({
-    database,
-    clock,
-    log,
-    outbound: receivers,
-    vault,
-    authorise: createAuthorise(secrets, tokens),
-    transform: plugins.transform,
-    rollups,
-    concurrency: config.CONCURRENCY,
-    defaults: { retry: { delays: config.RETRY_DELAYS }, timeoutMs: config.DELIVERY_TIMEOUT },
-    share: node.share,
-  });
-  const resources = createResources({
-    plugins,
-    database,
-    clock,
-    log,
-    vault,
-    rollups,
-    delivering,
-    retainEventsMs: config.RETAIN_EVENTS,
-  });
-  const watching = createWatching({
-    database,
-    clock,
-    log,
-    outbound: sources,
-    vault,
-    secrets,
-    tokens,
-    rollups,
-    publish: delivering.publish,
-    plugins,
-    concurrency: config.POLL_CONCURRENCY,
-    hostConcurrency: config.HOST_CONCURRENCY,
-    hostRate: config.HOST_RATE,
-    share: node.share,
-    timeoutMs: config.POLL_TIMEOUT,
-    maxBytes: config.MAX_RESPONSE_BYTES,
-  });
+  const rooms = createRooms({ config, keys, database, clock, log, rollups, plugins, share: node.share });
+  const { delivering, resources, watching, secrets, receivers } = rooms;
   undo.push({ name: "writing down", step: () => Promise.all([delivering.finish(), watching.finish()]) });
 
   const work = config.ROLE === "web" ? null : startWork();
@@ -141,10 +87,10 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     work: async () => void (await rollups.flush(database.sql)),
   });
   const sweeping = repeat({
-    name: "expired sessions",
+    name: "expired sessions and old audit entries",
     everyMs: HOUR_MS,
     log,
-    work: async () => void (await sweepIdentity(database)),
+    work: async () => void (await sweepIdentity(database, { auditMs: config.RETAIN_AUDIT })),
   });
   undo.push({ name: "maintenance", step: () => Promise.all([flushing.stop(), sweeping.stop()]) });
   undo.push({ name: "counters", step: () => rollups.flush(database.sql) });
@@ -168,7 +114,7 @@ async function start(config: Config, log: Log, undo: Undo): Promise<Omit<Running
     readiness,
     routes: [
       ...watchRoutes({ database, ...watching }),
-      ...hostRoutes({ database, hosts: watching.hosts }),
+      ...hostRoutes({ hosts: watching.hosts }),
       ...jsonpathRoutes(),
       ...deliveringRoutes({ database, resources, checkUrl: receivers.checkUrl }),
       ...pluginRoutes({ plugins }),

@@ -119,9 +119,12 @@ function circles(files: SourceFile[]): string[] {
   return faults;
 }
 
-/** `src/watching/diff.ts` → `watching`; `src/main.ts` belongs to `cli`; other top folders and packages → null. */
+/** What puts the rooms together stands beside them. */
+const WIRING = ["src/main.ts", "src/rooms.ts"];
+
+/** `src/watching/diff.ts` → `watching`; the wiring belongs to `cli`; other top folders and packages → null. */
 function roomOf(path: string): string | null {
-  if (path === "src/main.ts") return "cli";
+  if (WIRING.includes(path)) return "cli";
   return /^src\/([^/]+)/.exec(path)?.[1] ?? null;
 }
 

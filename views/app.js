@@ -221,13 +221,18 @@
 
   const plots = document.querySelector("[data-plots]");
   if (plots && globalThis.uPlot) {
-    draw();
-    setInterval(() => document.hidden || draw(), 30_000);
+    drawAgain();
     let redrawing = 0;
     addEventListener("resize", () => {
       clearTimeout(redrawing);
       redrawing = setTimeout(draw, 200);
     });
+  }
+
+  /** Whoever waits for the first values sees them soon. */
+  async function drawAgain() {
+    if (!document.hidden) await draw();
+    setTimeout(drawAgain, plots.querySelector(".nothing") ? 5_000 : 30_000);
   }
 
   async function draw() {
@@ -239,6 +244,18 @@
 
   function drawOne(box, series) {
     const { lines, unit } = PLOTS[box.dataset.plot];
+    const legend = document.querySelector(`[data-legend="${box.dataset.plot}"]`);
+    if (!lines.some(([key]) => series[key].some((value) => value))) {
+      legend.textContent = "";
+      // What is in an image cannot be reached, and there are links in it.
+      box.setAttribute("role", "group");
+      box.replaceChildren(document.getElementById(`${box.dataset.plot}-empty`).content.cloneNode(true));
+      return;
+    }
+    // A step has a width, the last one too: it ends where the next would begin.
+    const ends = [...series.at, 2 * series.at.at(-1) - series.at.at(-2)];
+    const held = (values) => [...values, unit === "ms" ? null : values.at(-1)];
+    const last = series.at.length - 1;
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = {
@@ -248,12 +265,12 @@
       font: "12px system-ui",
     };
     const shown = (value) => (value == null ? "–" : unit === "ms" ? span(value) : value.toLocaleString("en"));
-    const legend = document.querySelector(`[data-legend="${box.dataset.plot}"]`);
     const tell = (index) => {
       legend.textContent = lines
         .map(([key, label], i) => `${i === 0 ? "━" : "╌"} ${label} ${shown(series[key][index])}`)
         .join("  ");
     };
+    box.setAttribute("role", "img");
     box.replaceChildren();
     new uPlot(
       {
@@ -261,9 +278,11 @@
         height: box.clientHeight,
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
-        scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : unit === "ms" ? 100 : 1] } },
+        scales: {
+          y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : unit === "ms" ? 100 : 1] },
+        },
         axes: [
-          { ...axis, space: 64, values: (_plot, ticks) => ticks.map((at) => clock(at, series.at)) },
+          { ...axis, size: 28, space: 64, values: (_plot, ticks) => ticks.map((at) => clock(at, series.at)) },
           { ...axis, size: 60, values: (_plot, ticks) => ticks.map(shown) },
         ],
         // The second line is dashed: lines are told apart without their colours.
@@ -273,17 +292,23 @@
             stroke: colour(name),
             width: 2,
             ...(i === 0 ? {} : { dash: [6, 4] }),
-            // A line needs two points: fewer are drawn as dots.
-            points: { show: series[key].filter((value) => value !== null).length < 3, size: 5 },
-            spanGaps: unit === "ms",
+            // What was counted holds for its whole step, so that a single one can be seen.
+            ...(unit === "ms" ? { spanGaps: true } : { paths: uPlot.paths.stepped({ align: 1 }) }),
+            points: pointsOf(unit, series[key], colour(name)),
           })),
         ),
-        hooks: { setCursor: [(plot) => tell(plot.cursor.idx ?? series.at.length - 1)] },
+        hooks: { setCursor: [(plot) => tell(Math.min(plot.cursor.idx ?? last, last))] },
       },
-      [series.at, ...lines.map(([key]) => series[key])],
+      [ends, ...lines.map(([key]) => held(series[key]))],
       box,
     );
-    tell(series.at.length - 1);
+    tell(last);
+  }
+
+  /** Percentiles are there only where something happened: a line needs two of them, so few are drawn as dots. */
+  function pointsOf(unit, values, fill) {
+    const isSparse = unit === "ms" && values.filter((value) => value !== null).length < 12;
+    return { show: isSparse, size: 7, fill, stroke: fill };
   }
 
   /** The time of day, or the day where a plot spans several. */

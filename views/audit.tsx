@@ -49,7 +49,7 @@ export function AuditPage(props: {
                   <td data-label="To">
                     <Resource {...resource} />
                   </td>
-                  <td class="quiet small mono break">{detail ? JSON.stringify(detail) : ""}</td>
+                  <Detail detail={detail} />
                   <td data-label="From" class="quiet mono">
                     {address}
                   </td>
@@ -61,6 +61,20 @@ export function AuditPage(props: {
       )}
       <Pager {...pager} />
     </Layout>
+  );
+}
+
+/** Failed sign-ins as words; all else as it was written down. */
+function Detail({ detail }: Pick<Audited, "detail">) {
+  if (typeof detail?.why !== "string") {
+    return <td class="quiet small mono break">{detail ? JSON.stringify(detail) : ""}</td>;
+  }
+  const { why, email, count = 1 } = detail;
+  const words = [why, ...(email ? [email] : []), ...(count === 1 ? [] : [`${count} times in a minute`])];
+  return (
+    <td class="quiet small break" data-label="Details">
+      {words.join(" · ")}
+    </td>
   );
 }
 

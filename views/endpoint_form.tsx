@@ -25,7 +25,7 @@ export type EndpointForm = Record<
 export type EndpointFormProps = {
   frame: Frame;
   /** The endpoint that is changed, or null for a new one. */
-  endpoint: { id: string; name: string; kind: "subscribed" | "direct" } | null;
+  endpoint: { id: string; name: string; kind: "subscribed" | "direct" | "listen" } | null;
   form: EndpointForm;
   secrets: Secret[];
   /** The names of those there are to choose from. */

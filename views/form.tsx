@@ -24,11 +24,15 @@ export function TextArea({ label, name, hint, faults = {}, ...rest }: Labelled &
 
 export type Choice = { value: string; text: string };
 
-export function Select(props: Labelled & { choices: readonly Choice[]; value: string | undefined }) {
-  const { label, name, hint, faults = {}, choices, value } = props;
+/** `showsKinds`: only what is marked with `data-kind` as of the chosen value is shown; `app.js` sees to it. */
+export function Select(
+  props: Labelled & { choices: readonly Choice[]; value: string | undefined; showsKinds?: boolean },
+) {
+  const { label, name, hint, faults = {}, choices, value, showsKinds = false } = props;
+  const kinds = showsKinds ? { "data-kinds": true } : {};
   return (
     <Labelling label={label} name={name} hint={hint} faults={faults}>
-      <select id={name} name={name} {...described(name, hint, faults)}>
+      <select id={name} name={name} {...kinds} {...described(name, hint, faults)}>
         {choices.map((choice) => (
           <option value={choice.value} selected={choice.value === value}>
             {choice.text}

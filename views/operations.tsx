@@ -1,7 +1,7 @@
 import type { ShownOperation } from "../src/delivering/operations.ts";
 import { ConfirmPost } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
-import { Code, count, Empty, Pager, Status, Time, type Tone } from "./pieces.tsx";
+import { count, Empty, Pager, Status, Time, type Tone } from "./pieces.tsx";
 
 const TONES: Record<ShownOperation["state"], Tone> = {
   running: "info",
@@ -12,6 +12,12 @@ const TONES: Record<ShownOperation["state"], Tone> = {
 const KINDS: Record<ShownOperation["kind"], string> = {
   recover: "Recover an endpoint",
   requeue: "Send dead letters again",
+  discard: "Discard dead letters",
+};
+const DONE: Record<ShownOperation["kind"], string> = {
+  recover: "owed again",
+  requeue: "owed again",
+  discard: "discarded",
 };
 
 export function OperationsPage(props: {
@@ -24,7 +30,10 @@ export function OperationsPage(props: {
     <Layout frame={frame} title="Operations" section="/operations">
       {operations.length === 0 ? (
         <Empty title="No operations yet">
-          <p>Sending many dead letters again, or recovering an endpoint after an outage, shows its progress here.</p>
+          <p>
+            Sending many dead letters again, discarding them, or recovering an endpoint after an outage, shows its
+            progress here.
+          </p>
           <a class="button" href="/dead-letters">
             To the dead letters
           </a>
@@ -85,16 +94,31 @@ export function OperationPage({ frame, operation }: { frame: Frame; operation: S
           <dd>
             <Time at={operation.created_at} now={frame.now} /> by {operation.created_by || "the API"}
           </dd>
+          {Object.entries(operation.request).map(([name, value]) => (
+            <>
+              <dt>{name}</dt>
+              <dd class="break">
+                <Asked name={name} value={value} />
+              </dd>
+            </>
+          ))}
         </dl>
-        <Code text={JSON.stringify(operation.request, null, 2)} label="What was asked for" />
       </section>
     </Layout>
   );
 }
 
+const SECTIONS: Record<string, string> = { endpoint: "/endpoints", event: "/events", watch: "/watches" };
+
+/** A part of the filter: what it names can be opened. */
+function Asked({ name, value }: { name: string; value: unknown }) {
+  const text = [value].flat().join(", ");
+  return SECTIONS[name] ? <a href={`${SECTIONS[name]}/${text}`}>{text}</a> : <span>{text}</span>;
+}
+
 /** Asks for itself again while the operation runs. */
 export function Progress({ frame, operation }: { frame: Frame; operation: ShownOperation }) {
-  const { id, state, done, total, problem } = operation;
+  const { id, kind, state, done, total, problem } = operation;
   const path = `/operations/${id}`;
   const again =
     state === "running" ? { "hx-get": `${path}/progress`, "hx-trigger": "every 1s", "hx-swap": "outerHTML" } : {};
@@ -104,7 +128,7 @@ export function Progress({ frame, operation }: { frame: Frame; operation: ShownO
         <span class="row">
           <Status tone={TONES[state]} text={state} />
           <span>
-            {count(done)} of {count(total ?? 0)} owed again
+            {count(done)} of {count(total ?? 0)} {DONE[kind]}
           </span>
         </span>
         {state === "running" && mayEdit(frame) ? (

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import type { Attention } from "../src/http/attention.ts";
 import type { Window } from "../src/http/series.ts";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
@@ -38,10 +39,18 @@ export function OverviewPage(props: { frame: Frame; figures: Figures; window: Wi
           </nav>
         </div>
         <div class="plots" data-plots={`/overview/series?window=${window}`}>
-          <Plot kind="deliveries" title="Deliveries per minute" />
-          <Plot kind="latency" title="Delivery latency" />
-          <Plot kind="polls" title="Polls per minute" />
-          <Plot kind="lag" title="Poll lag" />
+          <Plot kind="deliveries" title="Deliveries per minute">
+            <NoDeliveries />
+          </Plot>
+          <Plot kind="latency" title="Delivery latency">
+            <NoDeliveries />
+          </Plot>
+          <Plot kind="polls" title="Polls per minute">
+            <NoPolls />
+          </Plot>
+          <Plot kind="lag" title="Poll lag">
+            <NoPolls />
+          </Plot>
         </div>
       </section>
     </Layout>
@@ -55,15 +64,15 @@ export function FiguresPart({ frame, figures }: { frame: Frame; figures: Figures
   return (
     <>
       <dl class="figures">
-        <Figure name="Deliveries per minute" value={rate(figures.deliveriesPerMinute)} note="over 5 minutes" />
-        <Figure name="Polls per minute" value={rate(figures.pollsPerMinute)} note="over 5 minutes" />
+        <Figure name="Deliveries / min" value={rate(figures.deliveriesPerMinute)} note="over 5 minutes" />
+        <Figure name="Polls / min" value={rate(figures.pollsPerMinute)} note="over 5 minutes" />
         <Figure
           name="Successful tries"
           value={successShare === null ? "–" : `${(successShare * 100).toFixed(successShare > 0.999 ? 0 : 1)} %`}
-          note={`last hour · ${count(figures.dead)} dead`}
+          note={`${count(figures.dead)} dead · 1 h`}
         />
-        <Figure name="Delivery latency" value={span(latency.p50)} note={`p95 ${span(latency.p95)} · last hour`} />
-        <Figure name="Poll lag" value={span(lag.p50)} note={`p95 ${span(lag.p95)} · last hour`} />
+        <Figure name="Delivery latency" value={span(latency.p50)} note={`p95 ${span(latency.p95)} · 1 h`} />
+        <Figure name="Poll lag" value={span(lag.p50)} note={`p95 ${span(lag.p95)} · 1 h`} />
         <Figure
           name="Owed and waiting"
           value={atLeast(queue.owed)}
@@ -165,12 +174,34 @@ function FirstSteps({ frame }: { frame: Frame }) {
           <a href="/docs">the API</a>.
         </li>
       </ol>
+      <p>
+        Only looking around? <a href="/play">Play</a> has a sample to watch and a receiver, both built in.
+      </p>
       {mayEdit(frame) ? null : <p class="quiet">Your role is viewer: ask an editor to do it.</p>}
     </Empty>
   );
 }
 
-function Plot({ kind, title }: { kind: string; title: string }) {
+function NoDeliveries() {
+  return (
+    <>
+      No webhook was sent in this time. <a href="/endpoints">Open an endpoint</a> and send a test, or try it in{" "}
+      <a href="/play">Play</a>.
+    </>
+  );
+}
+
+function NoPolls() {
+  return (
+    <>
+      Nothing was polled in this time. <a href="/watches">Open a watch</a> and poll it, or{" "}
+      <a href="/watches/new">create one</a>.
+    </>
+  );
+}
+
+/** `children` stand in its place as long as there is nothing to draw. */
+function Plot({ kind, title, children }: { kind: string; title: string; children: ComponentChildren }) {
   return (
     <figure class="sheet">
       <figcaption class="row spread">
@@ -178,6 +209,9 @@ function Plot({ kind, title }: { kind: string; title: string }) {
         <span class="quiet small" data-legend={kind} />
       </figcaption>
       <div class="plot" data-plot={kind} role="img" aria-label={title} />
+      <template id={`${kind}-empty`}>
+        <p class="quiet nothing">{children}</p>
+      </template>
     </figure>
   );
 }

@@ -4,8 +4,8 @@ import { type Frame, Layout } from "./layout.tsx";
 import { Pager, Status, Time } from "./pieces.tsx";
 
 const ROLES = [
-  { value: "viewer", text: "Viewer: looks, and sees no secret" },
-  { value: "editor", text: "Editor: everything but people" },
+  { value: "viewer", text: "Viewer: may look" },
+  { value: "editor", text: "Editor: all but people" },
   { value: "admin", text: "Admin: everything" },
 ];
 
@@ -96,7 +96,14 @@ export function PersonPage(props: { frame: Frame; person: User | null; form: Per
             faults={faults}
           />
           <Field label="Name" name="name" maxLength={100} value={form.name} autoComplete="off" faults={faults} />
-          <Select label="Role" name="role" choices={ROLES} value={form.role} faults={faults} />
+          <Select
+            label="Role"
+            name="role"
+            choices={ROLES}
+            value={form.role}
+            hint="A viewer sees no value of a secret."
+            faults={faults}
+          />
           <Field
             label={person ? "New password" : "Password"}
             name="password"

@@ -50,7 +50,7 @@ function Plugin({ plugin, canTry }: { plugin: PluginInfo; canTry: boolean }) {
           <Code text={JSON.stringify(options, null, 2)} label={`Options of ${name}`} />
         </details>
       ) : null}
-      {canTry && version && hooks.includes("transform") ? (
+      {canTry && version && hooks.length > 0 ? (
         <div class="actions">
           <a class="button" href={`/plugins/${name}/try`}>
             Try {name}

@@ -62,7 +62,7 @@ export function SecretsPage(props: {
   );
 }
 
-export type SecretForm = { name: string; kind: string };
+export type SecretForm = { name: string; kind: string; hosts: string };
 
 /** A new secret, or one whose name or value is changed; a value is only ever typed in. */
 export function SecretFormPage(props: { frame: Frame; secret: Secret | null; form: SecretForm; faults: Faults }) {
@@ -98,6 +98,8 @@ export function SecretFormPage(props: { frame: Frame; secret: Secret | null; for
             <dd>
               <Time at={secret.updated_at} now={frame.now} />
             </dd>
+            <dt>Goes to</dt>
+            <dd>{secret.hosts?.join(", ") ?? "any host that a watch or an endpoint names"}</dd>
             <dt>Value</dt>
             <dd class="quiet">sealed; it can be replaced, and not be read</dd>
           </dl>
@@ -132,6 +134,19 @@ export function SecretFormPage(props: { frame: Frame; secret: Secret | null; for
               </div>
             )}
           </div>
+          <Field
+            label="Hosts"
+            name="hosts"
+            value={form.hosts}
+            placeholder="erp.example.com, *.example.com"
+            autoComplete="off"
+            hint={
+              secret
+                ? "It goes nowhere else. More hosts than now need an admin, or the value typed anew."
+                : "It goes nowhere else, whoever names it. Empty: to any host."
+            }
+            faults={faults}
+          />
           {secret ? <p class="hint">What is left empty stays as it is.</p> : null}
           <ValueFields kind={secret?.kind ?? null} isNew={secret === null} faults={faults} />
           <div class="actions">

@@ -6,7 +6,9 @@ const CONSEQUENCES = {
   send:
     "They join their endpoint's backlog and go out at its own pace, under the same webhook-id, so that a receiver can " +
     "tell what it has seen. You can watch the progress, and stop it.",
-  discard: "They are gone for good, with their payloads, and will never be sent. Their deliveries stay listed as dead.",
+  discard:
+    "They are gone for good, with their payloads, and will never be sent. Their deliveries stay listed as dead. " +
+    "You can watch the progress, and stop it.",
 };
 
 /** How many a bulk operation would take, before it is started. */

@@ -12,13 +12,15 @@ const OUTCOMES: Record<string, Tone> = { changed: "good", baseline: "info", held
 export type WatchProps = {
   frame: Frame;
   watch: ShownWatch;
+  /** Of its credential and endpoints, by their ids. */
+  names: Record<string, string>;
   state: ShownState;
   histories: FieldHistory[];
   polls: ShownPoll[];
   pager: { older: string | null; newest: string | null };
 };
 
-export function WatchPage({ frame, watch, state, histories, polls, pager }: WatchProps) {
+export function WatchPage({ frame, watch, names, state, histories, polls, pager }: WatchProps) {
   const path = `/watches/${watch.id}`;
   return (
     <Layout
@@ -37,7 +39,7 @@ export function WatchPage({ frame, watch, state, histories, polls, pager }: Watc
         </section>
         <section class="sheet">
           <h2>What it does</h2>
-          <WatchFacts frame={frame} watch={watch} />
+          <WatchFacts frame={frame} watch={watch} names={names} />
         </section>
       </div>
       <section class="stack">
@@ -167,7 +169,7 @@ function Value({ value, missing, stated }: ShownValue) {
   );
 }
 
-function WatchFacts({ frame, watch }: { frame: Frame; watch: ShownWatch }) {
+function WatchFacts({ frame, watch, names }: Pick<WatchProps, "frame" | "watch" | "names">) {
   const { request, conditions, items } = watch;
   const fields = Object.entries({ ...watch.fields, ...items?.fields });
   return (
@@ -217,7 +219,7 @@ function WatchFacts({ frame, watch }: { frame: Frame; watch: ShownWatch }) {
             ? "every endpoint that takes this type"
             : watch.endpoint_ids.map((id) => (
                 <div>
-                  <a href={`/endpoints/${id}`}>{id}</a>
+                  <a href={`/endpoints/${id}`}>{names[id] ?? id}</a>
                 </div>
               ))}
         </dd>
@@ -225,7 +227,7 @@ function WatchFacts({ frame, watch }: { frame: Frame; watch: ShownWatch }) {
           <>
             <dt>Credential</dt>
             <dd>
-              <a href={`/secrets/${watch.secret_id}`}>{watch.secret_id}</a>
+              <a href={`/secrets/${watch.secret_id}`}>{names[watch.secret_id] ?? watch.secret_id}</a>
             </dd>
           </>
         ) : null}

@@ -1,45 +1,38 @@
 import type { ShownEndpoint } from "../src/delivering/endpoints.ts";
-import type { Json } from "../src/platform/json.ts";
 import type { Secret } from "../src/vault/secrets.ts";
-import type { Preview, PreviewedField } from "../src/watching/preview.ts";
-import type { ShownWatch } from "../src/watching/shown.ts";
-import { Check, type Faults, Field, FormFault, Select, TextArea } from "./form.tsx";
-import { JsonTree } from "./json_tree.tsx";
+import { Check, Field, FormFault, Select, TextArea } from "./form.tsx";
 import { type Frame, Layout } from "./layout.tsx";
-import { Code, Headers, Status, span } from "./pieces.tsx";
+import { ReadingPart, RequestPart, SchedulePart, ValuesPart } from "./watch_details.tsx";
+import type { EditedWatch, PartProps } from "./watch_fields.ts";
+import { ListPart } from "./watch_list_part.tsx";
+import { type Tried, TriedPart } from "./watch_tried.tsx";
 
-/** The fields as text. */
-export type WatchForm = Record<
-  | "name"
-  | "source"
-  | "secret_id"
-  | "every"
-  | "fields"
-  | "items_path"
-  | "items_key"
-  | "items_fields"
-  | "conditions"
-  | "event_type"
-  | "endpoint_url",
-  string
-> & { endpoint_ids: string[]; emit_initial: boolean };
-
-/** What a try brought: the reply as a document, or only as text when it is not JSON. */
-export type Tried = { preview: Preview; document: Json | undefined; sample: string | null };
-
-export type NewWatchProps = {
+export type WatchFormProps = PartProps & {
   frame: Frame;
-  form: WatchForm;
+  edited: EditedWatch | null;
   secrets: Secret[];
   endpoints: ShownEndpoint[];
+  /** The built-in receiver is no endpoint yet, and becomes one when it is chosen. */
+  offersPlay: boolean;
+  /** That have a hook for sources. */
+  plugins: string[];
   tried: Tried | null;
-  faults: Faults;
 };
 
-export function NewWatchPage({ frame, form, secrets, endpoints, tried, faults }: NewWatchProps) {
+/** A new watch, or one that is edited: the same builder. */
+export function WatchFormPage(props: WatchFormProps) {
+  const { frame, form, edited, secrets, plugins, tried, faults } = props;
+  const part = { form, faults };
+  const path = edited ? `/watches/${edited.id}` : "/watches";
   return (
-    <Layout frame={frame} title="New watch" section="/watches" crumb={{ href: "/watches", text: "Watches" }}>
-      <form class="stack" method="post" action="/watches">
+    <Layout
+      frame={frame}
+      title={edited ? `Edit ${edited.name}` : "New watch"}
+      section="/watches"
+      crumb={edited ? { href: path, text: edited.name } : { href: "/watches", text: "Watches" }}
+    >
+      <form class="stack" method="post" action={edited ? `${path}/edit` : path}>
+        {edited ? <input type="hidden" name="version" value={edited.version} /> : null}
         <FormFault faults={faults} />
         <section class="sheet">
           <h2>1. Which API to ask</h2>
@@ -50,31 +43,37 @@ export function NewWatchPage({ frame, form, secrets, endpoints, tried, faults }:
             required
             value={form.source}
             placeholder="https://erp.example.com/api/orders/42"
-            hint="A credential in a curl command (-u, or a Bearer token) is moved into a secret by itself."
-            faults={faults.request ? { source: faults.request } : faults}
+            hint="A credential in a curl command (-u, or a Bearer token) is moved into a secret of its own, for that host alone."
+            faults={faults}
           />
+          {edited || form.source !== "" ? null : (
+            <p class="hint">
+              No API at hand? <a href="/watches/new?from=sample">Take the built-in sample</a>: an order whose status
+              changes every 5 seconds.
+            </p>
+          )}
           <div class="fields">
             <Select
               label="Credential"
               name="secret_id"
               value={form.secret_id}
               faults={faults}
-              choices={[
-                { value: "", text: "None" },
-                ...secrets.map(({ id, name, kind }) => ({ value: id, text: `${name} (${kind.replaceAll("_", " ")})` })),
-              ]}
+              choices={secretChoices(secrets, form.secret_id)}
             />
             <Field
               label="How often"
               name="every"
               required
               value={form.every}
-              hint="Such as 30s, 5m, 1h; or a cron line in UTC, such as 0 9 * * 1-5"
-              faults={faults.schedule ? { every: faults.schedule } : faults}
+              hint="Such as 30s, 5m, 1h; or a cron line, such as 0 9 * * 1-5"
+              faults={faults}
             />
           </div>
+          <RequestPart {...part} />
+          <SchedulePart {...part} />
+          <ReadingPart {...part} plugins={plugins} />
           <div class="actions">
-            <button type="submit" name="do" value="try" class={tried ? "" : "primary"}>
+            <button type="submit" name="do" value="try" class={tried || edited ? "" : "primary"}>
               Try it
             </button>
             <a href="/secrets/new">New secret</a>
@@ -83,41 +82,19 @@ export function NewWatchPage({ frame, form, secrets, endpoints, tried, faults }:
         {tried ? <TriedPart tried={tried} /> : null}
         <section class="sheet">
           <h2>2. What to look at</h2>
-          <TextArea
-            label="Fields"
-            name="fields"
-            rows={4}
-            value={form.fields}
-            placeholder="status = $.order.status"
-            hint="One a line: a name and a JSONPath. After a try, click a value in the reply to add it."
-            faults={faults}
-          />
-          <span id="picked" class="said" role="status" />
-          <details class="more" open={form.items_path !== "" || "items" in faults || "items_fields" in faults}>
-            <summary>Watch a list: each element by its key</summary>
-            <div class="stack">
-              <div class="fields">
-                <Field
-                  label="Elements"
-                  name="items_path"
-                  value={form.items_path}
-                  placeholder="$.orders[*]"
-                  autoComplete="off"
-                  faults={faults.items ? { items_path: faults.items } : {}}
-                />
-                <Field label="Key" name="items_key" value={form.items_key} placeholder="$.id" autoComplete="off" />
-              </div>
-              <TextArea
-                label="Fields of each element"
-                name="items_fields"
-                rows={4}
-                value={form.items_fields}
-                placeholder="status = $.status"
-                hint="Paths begin at the element."
-                faults={faults}
-              />
-            </div>
-          </details>
+          <div>
+            <TextArea
+              label="Fields"
+              name="fields"
+              rows={4}
+              value={form.fields}
+              placeholder="status = $.order.status"
+              hint="One a line: a name and a JSONPath. After a try, click a value in the reply to add it."
+              faults={faults}
+            />
+            <span id="picked" class="said" role="status" />
+          </div>
+          <ListPart {...part} />
           <details class="more" open={form.conditions !== "" || "conditions" in faults}>
             <summary>Only under conditions</summary>
             <TextArea
@@ -130,6 +107,7 @@ export function NewWatchPage({ frame, form, secrets, endpoints, tried, faults }:
               faults={faults}
             />
           </details>
+          <ValuesPart {...part} />
         </section>
         <section class="sheet">
           <h2>3. What to tell, and whom</h2>
@@ -152,19 +130,23 @@ export function NewWatchPage({ frame, form, secrets, endpoints, tried, faults }:
               faults={faults}
             />
           </div>
-          <EndpointChoice form={form} endpoints={endpoints} faults={faults} />
+          <EndpointChoice {...props} />
           <Check
             name="emit_initial"
             checked={form.emit_initial}
             label="Tell the first values too, instead of only what changes after them"
           />
+          {edited ? <NewReference /> : null}
           <div class="actions">
             <button type="submit" name="do" value="save" class="primary">
-              Save the watch
+              {edited ? "Save the changes" : "Save the watch"}
             </button>
-            <a class="button" href="/watches">
+            <a class="button" href={path}>
               Cancel
             </a>
+            <button type="submit" name="do" value="json" class="slight" formNoValidate>
+              Edit as JSON
+            </button>
           </div>
         </section>
       </form>
@@ -172,28 +154,58 @@ export function NewWatchPage({ frame, form, secrets, endpoints, tried, faults }:
   );
 }
 
-function EndpointChoice({ form, endpoints, faults }: Pick<NewWatchProps, "form" | "endpoints" | "faults">) {
+/** What a save makes of the values that are known. */
+export function NewReference() {
+  return (
+    <p class="hint">
+      It is polled as soon as it is saved. With another address, method, header, parameter, body, format, plugin or way
+      of walking pages, that poll takes all its values as the new reference and states nothing; with another path, it
+      does so for that field alone. Everything else goes on from the last known values.
+    </p>
+  );
+}
+
+function secretChoices(secrets: Secret[], chosen: string) {
+  const known = secrets.map(({ id, name, kind }) => ({ value: id, text: `${name} (${kind.replaceAll("_", " ")})` }));
+  const isListed = chosen === "" || known.some(({ value }) => value === chosen);
+  return [{ value: "", text: "None" }, ...(isListed ? [] : [{ value: chosen, text: chosen }]), ...known];
+}
+
+function EndpointChoice({ form, endpoints, offersPlay, faults }: Omit<WatchFormProps, "frame">) {
+  const unlisted = form.endpoint_ids.filter((id) => !endpoints.some((endpoint) => endpoint.id === id));
   return (
     <>
-      {endpoints.length > 0 ? (
-        <fieldset>
-          <legend>Endpoints</legend>
-          <p class="hint">With none chosen: every endpoint that takes this event type.</p>
-          {endpoints.map(({ id, name, url }) => (
-            <Check
-              name={id}
-              checked={form.endpoint_ids.includes(id)}
-              label={
-                <>
-                  {name} <span class="quiet small break">{url}</span>
-                </>
-              }
-            />
-          ))}
-        </fieldset>
-      ) : null}
+      <fieldset>
+        <legend>Endpoints</legend>
+        <p class="hint">With none chosen: every endpoint that takes this event type.</p>
+        {endpoints.map(({ id, name, url }) => (
+          <Check
+            name={id}
+            checked={form.endpoint_ids.includes(id)}
+            label={
+              <>
+                {name} <span class="quiet small break">{url}</span>
+              </>
+            }
+          />
+        ))}
+        {unlisted.map((id) => (
+          <Check name={id} checked label={<code>{id}</code>} />
+        ))}
+        {offersPlay ? (
+          <Check
+            name="play"
+            checked={form.play}
+            label={
+              <>
+                The built-in receiver <span class="quiet small">what arrives is shown on the page Play</span>
+              </>
+            }
+          />
+        ) : null}
+      </fieldset>
       <Field
-        label={endpoints.length > 0 ? "Or a new endpoint" : "Endpoint"}
+        label="Or a new endpoint"
         name="endpoint_url"
         type="url"
         value={form.endpoint_url}
@@ -202,106 +214,5 @@ function EndpointChoice({ form, endpoints, faults }: Pick<NewWatchProps, "form" 
         faults={faults}
       />
     </>
-  );
-}
-
-/** What was asked, what came back, and what the fields find in it. */
-function TriedPart({ tried: { preview, document, sample } }: { tried: Tried }) {
-  const { request, response, fields, items, problems } = preview;
-  return (
-    <section class="sheet" id="tried" aria-live="polite">
-      <div class="row">
-        <h2>The reply</h2>
-        {response ? (
-          <>
-            <Status tone={response.status < 300 ? "good" : "bad"} text={String(response.status)} />
-            <span class="quiet">
-              {response.bytes} bytes in {span(response.ms)}
-            </span>
-          </>
-        ) : (
-          <Status tone="bad" text="no reply" />
-        )}
-      </div>
-      {problems.map((problem) => (
-        <p class="notice bad break">{problem}</p>
-      ))}
-      <p class="mono break">
-        {request.method} {request.url}
-      </p>
-      {document === undefined ? null : <JsonTree document={document} />}
-      {document === undefined && response ? <Code text={response.body} label="The reply as text" /> : null}
-      {Object.keys(fields).length > 0 ? <Found fields={fields} /> : null}
-      {items ? (
-        <p>
-          <strong>{items.count}</strong> elements were found in the list.
-        </p>
-      ) : null}
-      {sample ? (
-        <details class="more" open>
-          <summary>What would be sent when a value changes</summary>
-          <Code text={sample} label="An example of a webhook" />
-        </details>
-      ) : null}
-      {response ? (
-        <details class="more">
-          <summary>Headers of the reply</summary>
-          <Headers headers={response.headers} label="Headers of the reply" />
-        </details>
-      ) : null}
-    </section>
-  );
-}
-
-function Found({ fields }: { fields: Record<string, PreviewedField> }) {
-  return (
-    <dl class="facts">
-      {Object.entries(fields).map(([name, found]) => (
-        <>
-          <dt class="mono">{name}</dt>
-          <dd>
-            {"value" in found ? <code>{JSON.stringify(found.value)}</code> : null}
-            {"missing" in found ? <Status tone="warn" text="missing in this reply" /> : null}
-            {"error" in found ? <span class="fault">{found.error}</span> : null}
-          </dd>
-        </>
-      ))}
-    </dl>
-  );
-}
-
-export function EditWatchPage(props: { frame: Frame; watch: ShownWatch; text: string; faults: Faults }) {
-  const { frame, watch, text, faults } = props;
-  const path = `/watches/${watch.id}`;
-  return (
-    <Layout frame={frame} title={`Edit ${watch.name}`} section="/watches" crumb={{ href: path, text: watch.name }}>
-      <form class="sheet" method="post" action={`${path}/edit`}>
-        <FormFault faults={faults} />
-        {Object.entries(faults)
-          .filter(([name]) => name !== "definition" && name !== "form")
-          .map(([name, message]) => (
-            <p class="fault" role="alert">
-              <code>{name}</code> {message}
-            </p>
-          ))}
-        <TextArea
-          label="The watch as the API has it"
-          name="definition"
-          rows={26}
-          value={text}
-          hint="JSON. *** keeps a header's sealed value; what is taken out goes back to its default. It is polled as soon as it is saved."
-          faults={faults}
-        />
-        <div class="actions">
-          <button type="submit" class="primary">
-            Save
-          </button>
-          <a class="button" href={path}>
-            Cancel
-          </a>
-          <a href="/docs">What can stand here</a>
-        </div>
-      </form>
-    </Layout>
   );
 }

@@ -2,18 +2,15 @@ import { loadConfig } from "../platform/config.ts";
 import { AppError, messageOf } from "../platform/errors.ts";
 import { answer } from "./answer.ts";
 import { FAILED } from "./failure.ts";
+import { localServer } from "./local_server.ts";
 
 /** Below the 5 s that container runtimes and the Dockerfile grant. */
 const TIMEOUT_MS = 4_000;
-const EVERYWHERE: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 /** Asks /readyz of the server on this machine; ready is exit code 0. */
 export async function healthcheck(options: { json?: boolean }): Promise<void> {
   const { config } = loadConfig(process.env);
-  if (config.PORT === 0)
-    throw new AppError("invalid", "PORT is 0, a free port that only the server knows: set PORT to it.");
-  const host = EVERYWHERE[config.HOST ?? ""] ?? config.HOST ?? "127.0.0.1";
-  const url = `http://${host.includes(":") ? `[${host}]` : host}:${config.PORT}/readyz`;
+  const url = `${localServer(config)}/readyz`;
   const { status, text } = await ask(url);
   const ready = status === 200;
   const body = parse(text);

@@ -15,13 +15,9 @@ export async function createKey(
   await withDatabase(
     async ({ database }) => {
       const body = { name, role: options.role, expires_at: expiresAt, rate_limit: null };
-      const made = await createApiKeys(database).create("cli", body);
-      await audit(database.sql, {
-        actor: "cli",
-        action: "create",
-        resource: { kind: "api_key", id: made.id },
-        detail: { name: made.name, role: made.role },
-      });
+      const made = await createApiKeys(database).create("cli", body, (tx, { id, role }) =>
+        audit(tx, { actor: "cli", action: "create", resource: { kind: "api_key", id }, detail: { name, role } }),
+      );
       answer(options.json, made, made.key);
     },
     { create: true },

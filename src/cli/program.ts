@@ -24,9 +24,14 @@ export function createProgram(): Command {
   addConfig(program);
   program.commandsGroup("Work:");
   addSend(program);
+  addListen(program);
+  addApply(program);
+  addExport(program);
   addUsers(program);
   addKeys(program);
   addVault(program);
+  addBackup(program);
+  addRestore(program);
   program.addHelpCommand(
     new Command("help").argument("[command]").description("show the help of a command").helpOption(false),
   );
@@ -96,6 +101,60 @@ Examples:
     .action(async (type, data, options) => (await import("./send.ts")).send(type, data, options));
 }
 
+function addApply(program: Command): void {
+  program
+    .command("apply")
+    .description("make secrets, endpoints and watches like a file says")
+    .requiredOption("-f, --file <path>", "the file, YAML or JSON; `-` reads it from stdin")
+    .option("--dry-run", "show what would change, and change nothing")
+    .option("--prune", "delete what the file does not name, of each kind that it has a section of")
+    .option("--yes", "with --prune: do not ask")
+    .option("--keep-secrets", "leave values of secrets alone that the server has already")
+    .addOption(new Option("--server <address>", "apply to this server instead of the database").env("HOOKSHOT_URL"))
+    .addOption(new Option("--api-key <key>", "with --server: a key of an editor").env("HOOKSHOT_API_KEY"))
+    .option(...JSON_OPTION)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ deltahook export > deltahook.yaml
+  $ deltahook apply -f deltahook.yaml --dry-run`,
+    )
+    .action(async (options) => (await import("./apply.ts")).apply(options));
+}
+
+function addExport(program: Command): void {
+  program
+    .command("export")
+    .description("print secrets (without values), endpoints and watches as a file for `apply`")
+    .addOption(new Option("--server <address>", "read this server instead of the database").env("HOOKSHOT_URL"))
+    .addOption(new Option("--api-key <key>", "with --server: a key that may read").env("HOOKSHOT_API_KEY"))
+    .option(...JSON_OPTION)
+    .action(async (options) => (await import("./export.ts")).exportFile(options));
+}
+
+function addListen(program: Command): void {
+  program
+    .command("listen")
+    .description("receive events here, behind NAT too: print them, forward them to a local address")
+    .option("--events <types>", "event types as a comma list, in which * stands for any characters", "*")
+    .option("--filter <path>", "only payloads that this JSONPath filter lets through")
+    .option("--forward-to <address>", "send each request on, and report that answer; without it the answer is 200")
+    .addOption(new Option("--server <address>", "listen to this server instead of this machine's").env("HOOKSHOT_URL"))
+    .addOption(new Option("--api-key <key>", "a key of the role editor").env("HOOKSHOT_API_KEY"))
+    .option(...JSON_OPTION)
+    .addHelpText(
+      "after",
+      `
+The server on this machine (HOST, PORT) needs no key; one is made, and revoked at the end.
+
+Examples:
+  $ deltahook listen --forward-to http://localhost:3000/hooks
+  $ deltahook listen --events 'order.*,watch.failing' --server https://hooks.example.com --api-key dhk_…`,
+    )
+    .action(async (options) => (await import("./listen.ts")).listen(options));
+}
+
 function addUsers(program: Command): void {
   const users = program
     .command("users")
@@ -155,6 +214,41 @@ First start every node with the new key in MASTER_KEY and the old one in MASTER_
 this, then take MASTER_KEY_PREVIOUS away. It may be interrupted and run again at any time.`,
     )
     .action(async (options) => (await import("./vault.ts")).rotate(options));
+}
+
+function addBackup(program: Command): void {
+  program
+    .command("backup")
+    .description("save everything but the master key into one file, while the server runs")
+    .argument("[file]", "where to; `-` writes to stdout (deltahook-<time>.tar.gz)")
+    .option("--force", "write over a file that is there")
+    .option(...JSON_OPTION)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ deltahook backup /backups/deltahook.tar.gz --force
+  $ deltahook backup - | ssh backup@example.com 'cat > deltahook.tar.gz'`,
+    )
+    .action(async (file, options) => (await import("./backup.ts")).backup(file, options));
+}
+
+function addRestore(program: Command): void {
+  program
+    .command("restore")
+    .description("load a backup into an empty database")
+    .argument("<file>", "the backup; `-` reads it from stdin")
+    .option("--check", "only read the file to its end and say what is in it")
+    .option("--paused", "with all watches and endpoints paused: a copy to look at, which sends nothing")
+    .option("--without-key", "although the master key is another: its credentials cannot be opened")
+    .option(...JSON_OPTION)
+    .addHelpText(
+      "after",
+      `
+Without DATABASE_URL the database of DATA_DIR is made. Put the master key in its place first:
+the file master.key in DATA_DIR, or MASTER_KEY.`,
+    )
+    .action(async (file, options) => (await import("./restore.ts")).restore(file, options));
 }
 
 function collect(value: string, earlier: string[] = []): string[] {

@@ -1,8 +1,9 @@
 import { audit } from "../identity/audit.ts";
 import type { Role } from "../identity/principal.ts";
 import { createUsers, type User } from "../identity/users.ts";
+import type { Witness } from "../platform/witness.ts";
 import { answer, table } from "./answer.ts";
-import { type Opened, withDatabase } from "./opened.ts";
+import { withDatabase } from "./opened.ts";
 import { choosePassword, type PasswordOptions } from "./password.ts";
 
 const PAGE = 200;
@@ -16,8 +17,7 @@ export async function addUser(
   await withDatabase(
     async (opened) => {
       const { role, name } = options;
-      const user = await createUsers(opened.database).create({ email, role, name, password });
-      await record(opened, "create", user);
+      const user = await createUsers(opened.database).create({ email, role, name, password }, witness("create"));
       tellPassword(user, `Added ${user.email} as ${user.role}.`, generated, options.json);
     },
     { create: true },
@@ -28,8 +28,7 @@ export async function addUser(
 export async function resetPassword(email: string, options: PasswordOptions & { json?: boolean }): Promise<void> {
   const { password, generated } = await choosePassword(options);
   await withDatabase(async (opened) => {
-    const user = await createUsers(opened.database).resetPassword(email, password);
-    await record(opened, "reset_password", user);
+    const user = await createUsers(opened.database).resetPassword(email, password, witness("reset_password"));
     tellPassword(user, `${user.email} has a new password; all earlier sessions have ended.`, generated, options.json);
   });
 }
@@ -63,13 +62,9 @@ async function allUsers(users: ReturnType<typeof createUsers>): Promise<User[]> 
   return all;
 }
 
-function record({ database }: Opened, action: string, user: User): Promise<void> {
-  return audit(database.sql, {
-    actor: "cli",
-    action,
-    resource: { kind: "user", id: user.id },
-    detail: { email: user.email, role: user.role },
-  });
+function witness(action: string): Witness<User> {
+  return (tx, { id, email, role }) =>
+    audit(tx, { actor: "cli", action, resource: { kind: "user", id }, detail: { email, role } });
 }
 
 function tellPassword(user: User, words: string, generated: string | null, json: boolean | undefined): void {

@@ -1,3 +1,4 @@
+import { audit } from "../identity/audit.ts";
 import { loadKeys } from "../platform/keys.ts";
 import { type RotationProgress, type RotationReport, rotateVault } from "../vault/rotate.ts";
 import { createVault } from "../vault/vault.ts";
@@ -10,6 +11,8 @@ export async function rotate(options: { json?: boolean }): Promise<void> {
   await withDatabase(async ({ config, dataDir, database, log }) => {
     const { masterKey } = loadKeys(config, dataDir, log);
     const vault = createVault({ masterKey, previousKeys: config.MASTER_KEY_PREVIOUS });
+    // Before the first batch, since a rotation that is broken off has changed something too.
+    await audit(database.sql, { actor: "cli", action: "rotate", resource: { kind: "vault" } });
     const interrupted = new AbortController();
     process.removeAllListeners("SIGINT");
     process.once("SIGINT", () => interrupted.abort());

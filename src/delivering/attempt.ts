@@ -8,7 +8,7 @@ import type { Vault } from "../vault/vault.ts";
 import type { Authorise } from "./authorise.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { envelope, USER_AGENT, webhookId } from "./envelope.ts";
-import { decideOutcome, type Signal, type TryResult } from "./outcome.ts";
+import { decideOutcome, forListener, type Signal, type TryResult } from "./outcome.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { signatureHeader } from "./signature.ts";
 import type { Owed, Recorded } from "./store.ts";
@@ -40,7 +40,13 @@ export type Target = {
 const KEPT_BYTES = 16 * 1024;
 const KEPT_BYTES_OF_SUCCESS = 1024;
 
-const OUTCOME = { delivered: "delivered", interrupted: "interrupted", retry: "failed", dead: "failed" } as const;
+const OUTCOME = {
+  delivered: "delivered",
+  interrupted: "interrupted",
+  retry: "failed",
+  dead: "failed",
+  cancelled: "failed",
+} as const;
 
 /** Makes one HTTP try of a delivery: transform, sign, send, judge. Never throws for what an endpoint can do. */
 export async function attempt(deps: AttemptDeps, owed: Owed, endpoint: Endpoint, signal: AbortSignal): Promise<Tried> {
@@ -108,6 +114,7 @@ function send(deps: AttemptDeps, prepared: Prepared, endpoint: Endpoint, signal:
     maxBytes: prepared.redact ? KEPT_BYTES + LONGEST_SECRET_BYTES : KEPT_BYTES,
     oversize: "truncate",
     signal,
+    ...(prepared.onlyHosts ? { onlyHosts: prepared.onlyHosts } : {}),
   });
 }
 
@@ -115,6 +122,7 @@ type Prepared = {
   url: string;
   headers: Record<string, string>;
   secretHeaders: readonly string[];
+  onlyHosts: readonly string[] | null;
   body: string;
   redact: Redact | null;
   refused(): Promise<boolean>;
@@ -147,7 +155,9 @@ async function prepare(deps: AttemptDeps, owed: Owed, endpoint: Endpoint, made: 
   const secretHeaders = [...endpoint.secretHeaders, ...added];
   const redact = both(endpoint.redact, redactorOf(added, headers));
   const request = { url: target?.url ?? endpoint.url, headers };
-  if (endpoint.secretId === null) return { ...request, body, secretHeaders, redact, refused: async () => false };
+  if (endpoint.secretId === null) {
+    return { ...request, body, secretHeaders, onlyHosts: null, redact, refused: async () => false };
+  }
   const authorised = await deps.authorise(endpoint.secretId, request);
   return {
     ...authorised,
@@ -237,7 +247,7 @@ function judge(
   result: TryResult,
   seen: Seen,
 ): Tried {
-  const { verdict, signal, holdUntil } = decideOutcome(result, {
+  const decided = decideOutcome(result, {
     policy: targetOf(owed)?.retry ?? endpoint.retry,
     triesUsed: owed.tries,
     probe: owed.probe,
@@ -245,6 +255,7 @@ function judge(
     now: deps.clock.now(),
     random: deps.random(),
   });
+  const { verdict, signal, holdUntil } = endpoint.kind === "listen" ? forListener(decided) : decided;
   const record: Recorded = {
     attemptId,
     delivery: owed,

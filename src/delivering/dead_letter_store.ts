@@ -165,13 +165,13 @@ export async function deleteLetter(sql: SqlRunner, deliveryId: string): Promise<
   return result.count > 0;
 }
 
-/** So many of a filter, the oldest delivery first; those that somebody requeues right now stay. @returns how many */
-export async function deleteLetters(sql: SqlRunner, filter: LetterFilter, limit: number): Promise<number> {
+/** Of those given; those that somebody requeues right now stay. @returns how many */
+export async function deleteLetters(sql: SqlRunner, deliveryIds: readonly string[]): Promise<number> {
   // Chosen once: as a subquery it might be asked again for each row, and answer otherwise.
   const result = await sql`
     with chosen as materialized (
-      select delivery_id from deltahook.dead_letters dead where ${matches(sql, filter)}
-      order by delivery_id limit ${limit} for update skip locked)
+      select delivery_id from deltahook.dead_letters
+      where delivery_id = any(${deliveryIds as string[]}::uuid[]) order by delivery_id for update skip locked)
     delete from deltahook.dead_letters where delivery_id in (select delivery_id from chosen)`;
   return result.count;
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Database, SqlRunner } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
 import { parseId, publicId, uuidFloor } from "../platform/ids.ts";
+import type { Witness } from "../platform/witness.ts";
 import * as store from "./dead_letter_store.ts";
 import { markBacklogs } from "./delivery_store.ts";
 import { webhookId } from "./envelope.ts";
@@ -16,22 +17,14 @@ export type DeadLetters = {
   /** `data` is the payload's JSON text, byte for byte. */
   get(id: string): Promise<{ letter: ShownLetter; data: string }>;
   /** Owes it again, with a fresh schedule. @returns the id of the delivery, a new one if the old one is too old */
-  requeue(id: string): Promise<string>;
+  requeue(id: string, witness?: Witness): Promise<string>;
   /** The same by UUID; null when there is no such letter. */
-  requeueIfKept(deliveryId: string): Promise<string | null>;
+  requeueIfKept(deliveryId: string, witness?: Witness): Promise<string | null>;
   /** The same for many, into their endpoints' backlogs, as part of an operation. @returns how many */
   requeueMany(tx: SqlRunner, deliveryIds: readonly string[], operationId: string): Promise<number>;
   /** It will never be sent; its delivery stays listed as dead. */
-  discard(id: string): Promise<void>;
-  /** How many letters {@link DeadLetters.discardAll} would take in all. */
-  countDiscardable(filter: store.LetterFilter): Promise<number>;
-  /** The same for all of a filter that are dead now, but no more than 50,000 in one go. @returns also how many are left */
-  discardAll(filter: store.LetterFilter): Promise<{ discarded: number; left: number }>;
+  discard(id: string, witness?: Witness): Promise<void>;
 };
-
-const DISCARD_BATCH = 1_000;
-/** A request must end in time: whoever has more asks again. */
-const MOST_DISCARDED = 50_000;
 
 export function createDeadLetters(deps: {
   database: Database;
@@ -54,11 +47,12 @@ export function createDeadLetters(deps: {
     return row;
   }
 
-  async function requeueIfKept(deliveryId: string): Promise<string | null> {
+  async function requeueIfKept(deliveryId: string, witness?: Witness): Promise<string | null> {
     const options = { park: false, inPlaceFrom: inPlaceFrom(), operationId: null };
     const [revived] = await sql.begin(async (tx) => {
       const rows = await store.requeueLetters(tx, [deliveryId], options);
       await markBacklogs(tx, rows);
+      for (const { id } of rows) await witness?.(tx, { id: publicId("delivery", id) });
       return rows;
     });
     deps.wake();
@@ -76,10 +70,10 @@ export function createDeadLetters(deps: {
       return { letter: showLetter(row), data: row.data };
     },
 
-    async requeue(id) {
+    async requeue(id, witness) {
       const row = await find(id);
       if (row.endpoint_name === null) throw endpointGone();
-      const delivery = await requeueIfKept(row.id);
+      const delivery = await requeueIfKept(row.id, witness);
       if (delivery === null) throw letterNotFound(id);
       return publicId("delivery", delivery);
     },
@@ -92,24 +86,13 @@ export function createDeadLetters(deps: {
       return rows.length;
     },
 
-    async discard(id) {
+    async discard(id, witness) {
       const uuid = parseId("delivery", id);
-      if (uuid === null || !(await store.deleteLetter(sql, uuid))) throw letterNotFound(id);
-    },
-
-    countDiscardable: (filter) => store.countDiscardable(sql, filter),
-
-    async discardAll(filter) {
-      // What dies meanwhile was not counted by whoever asked, and stays.
-      const now = new Date(deps.clock.now() + 1).toISOString();
-      const bounded = { ...filter, until: filter.until !== undefined && filter.until < now ? filter.until : now };
-      let discarded = 0;
-      while (discarded < MOST_DISCARDED) {
-        const count = await store.deleteLetters(sql, bounded, DISCARD_BATCH);
-        discarded += count;
-        if (count < DISCARD_BATCH) return { discarded, left: 0 };
-      }
-      return { discarded, left: await store.countDiscardable(sql, bounded) };
+      if (uuid === null) throw letterNotFound(id);
+      await sql.begin(async (tx) => {
+        if (!(await store.deleteLetter(tx, uuid))) throw letterNotFound(id);
+        await witness?.(tx, { id: publicId("delivery", uuid) });
+      });
     },
   };
 }

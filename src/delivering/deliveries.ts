@@ -1,7 +1,8 @@
 import type { Clock } from "../platform/clock.ts";
-import type { Database, SqlRunner } from "../platform/database.ts";
+import type { Database, SqlRunner, Transaction } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
 import { parseId, publicId, uuidTime } from "../platform/ids.ts";
+import type { Witness } from "../platform/witness.ts";
 import { type DeadLetters, endpointGone } from "./dead_letters.ts";
 import * as store from "./delivery_store.ts";
 import { envelope, webhookId } from "./envelope.ts";
@@ -16,9 +17,9 @@ export type Deliveries = {
   list(filter: store.DeliveryFilter): Promise<Page<ShownDelivery>>;
   get(id: string): Promise<ShownDelivery & { attempts: ShownAttempt[] }>;
   /** Owes it now, with a fresh schedule if it had ended. The answer may be a copy, if the delivery itself is too old. */
-  retry(id: string): Promise<ShownDelivery>;
+  retry(id: string, witness?: Witness): Promise<ShownDelivery>;
   /** Never. */
-  cancel(id: string): Promise<ShownDelivery>;
+  cancel(id: string, witness?: Witness): Promise<ShownDelivery>;
 };
 
 export function createDeliveries(deps: {
@@ -37,13 +38,23 @@ export function createDeliveries(deps: {
     return row;
   }
 
-  async function revive(row: store.DeliveryRow, from: "cancelled" | "dead"): Promise<void> {
-    const revived = await sql.begin(async (tx) => {
-      const rows = await store.reviveDeliveries(tx, [row.id], { from, park: false, operationId: null });
-      await store.markBacklogs(tx, rows);
-      return rows.length;
+  /** A write and its witness; false when it found nothing to write. */
+  function write(
+    row: store.DeliveryRow,
+    work: (tx: Transaction) => Promise<boolean>,
+    witness: Witness | undefined,
+  ): Promise<boolean> {
+    return sql.begin(async (tx) => {
+      const written = await work(tx);
+      if (written) await witness?.(tx, { id: publicId("delivery", row.id) });
+      return written;
     });
-    if (revived > 0) return;
+  }
+
+  async function revive(tx: Transaction, row: store.DeliveryRow, from: "cancelled" | "dead"): Promise<boolean> {
+    const rows = await store.reviveDeliveries(tx, [row.id], { from, park: false, operationId: null });
+    await store.markBacklogs(tx, rows);
+    if (rows.length > 0) return true;
     throw conflict("The delivery was changed meanwhile, or its event was dropped by RETAIN_EVENTS; look at it again.");
   }
 
@@ -62,7 +73,7 @@ export function createDeliveries(deps: {
         return { ...showDelivery(row), attempts: attempts.map((attempt) => showAttempt(attempt, body)) };
       }),
 
-    async retry(id) {
+    async retry(id, witness) {
       const row = await find(id);
       if (row.state === "delivered") {
         const replay = `POST /v1/events/${publicId("event", row.event_id)}/replay`;
@@ -70,21 +81,22 @@ export function createDeliveries(deps: {
       }
       if (row.endpoint_name === null) throw endpointGone();
       if (row.state === "dead") {
-        const requeued = await deps.deadLetters.requeueIfKept(row.id);
+        const requeued = await deps.deadLetters.requeueIfKept(row.id, witness);
         if (requeued !== null) return showDelivery(await find(publicId("delivery", requeued)));
       }
       if (row.state === "pending") {
-        if (!(await store.makeDueNow(sql, row.id))) throw notWaiting();
+        if (!(await write(row, (tx) => store.makeDueNow(tx, row.id), witness))) throw notWaiting();
       } else {
-        await revive(row, row.state);
+        const { state } = row;
+        await write(row, (tx) => revive(tx, row, state), witness);
       }
       deps.wake();
       return showDelivery(await find(id));
     },
 
-    async cancel(id) {
+    async cancel(id, witness) {
       const row = await find(id);
-      const cancelled = await store.cancelDelivery(sql, row.id, "Cancelled by a person.");
+      const cancelled = await write(row, (tx) => store.cancelDelivery(tx, row.id, "Cancelled by a person."), witness);
       if (!cancelled) throw conflict(`The delivery is ${(await find(id)).state}: only a pending one can be cancelled.`);
       return showDelivery(await find(id));
     },

@@ -9,6 +9,7 @@ import { createDeliverer, type Deliverer } from "./deliver.ts";
 import { createEndpointCache } from "./endpoint_cache.ts";
 import { createGate } from "./gate.ts";
 import { createIngest, type Ingest } from "./ingest.ts";
+import { withListeners } from "./listen_door.ts";
 import { createPacer } from "./pace.ts";
 import { createPublish, type Publish } from "./publish.ts";
 import { createRecorder } from "./record.ts";
@@ -78,6 +79,7 @@ export function createDelivering(deps: DeliveringDeps): Delivering {
   });
   const deliverer = createDeliverer({
     ...deps,
+    outbound: withListeners(deps.outbound, { sql: database.sql, log }),
     random: deps.random ?? Math.random,
     transform: deps.transform ?? noPlugins,
     endpoints: createEndpointCache(database.sql, deps.vault, deps.defaults),

@@ -78,7 +78,8 @@ export async function storeTarget(
   return JSON.stringify(target);
 }
 
-const IMPLICIT = {
+/** The settings of an endpoint that nobody has made. */
+export const IMPLICIT = {
   event_types: [],
   filter: null,
   headers: {},

@@ -2,11 +2,17 @@ import type { RetryPolicy } from "./retry.ts";
 
 export const DEFAULT_MAX_IN_FLIGHT = 32;
 
+/**
+ * `subscribed`: made by people. `direct`: implicit, one for each origin that is sent to by its address. `listen`:
+ * temporary, its deliveries answered by whoever listens.
+ */
+export type EndpointKind = "subscribed" | "direct" | "listen";
+
 /** An endpoint as the sender needs it: everything opened, parsed and in milliseconds. Kept in memory by revision. */
 export type Endpoint = {
   id: string;
   revision: number;
-  kind: "subscribed" | "direct";
+  kind: EndpointKind;
   name: string;
   url: string;
   headers: Record<string, string>;

@@ -4,7 +4,7 @@ import { AppError } from "../platform/errors.ts";
 import { headerSecrets, redactor } from "../vault/credentials.ts";
 import { isCredentialName, openHeaders, type StoredHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint, EndpointKind } from "./endpoint.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { signingKey } from "./signature.ts";
 
@@ -65,7 +65,7 @@ export function createEndpointCache(
 type EndpointRow = {
   id: string;
   revision: number;
-  kind: "subscribed" | "direct";
+  kind: EndpointKind;
   name: string;
   url: string;
   headers: StoredHeaders;

@@ -7,11 +7,11 @@ import { type CheckUrl, durationInput, headersInput, idInput, nameInput, retryIn
 const MINUTE_MS = 60_000;
 const MOST_OPTIONS_CHARS = 16_384;
 
-const typePattern = z
+export const typePattern = z
   .string()
   .regex(/^[A-Za-z0-9_.:/*-]{1,200}$/, { error: "must be an event type, in which * stands for any characters" });
 
-const filter = z
+export const filter = z
   .string()
   .max(1_000)
   .superRefine((text, context) => {

@@ -1,5 +1,6 @@
 import type { SqlRunner, Transaction } from "../platform/database.ts";
 import type { StoredHeaders } from "../vault/headers.ts";
+import type { EndpointKind } from "./endpoint.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { StoredSigning } from "./signing_secrets.ts";
 
@@ -25,7 +26,7 @@ export type EndpointSettings = {
 /** With what it has become, and how its deliveries go. */
 export type EndpointRow = EndpointSettings & {
   id: string;
-  kind: "subscribed" | "direct";
+  kind: EndpointKind;
   signing: StoredSigning;
   revision: number;
   updated_at: Date;
@@ -37,7 +38,7 @@ export type EndpointRow = EndpointSettings & {
   has_parked: boolean;
 };
 
-export type EndpointFilter = { kind: "subscribed" | "direct" | undefined; cursor: string | null; limit: number };
+export type EndpointFilter = { kind: EndpointKind | undefined; cursor: string | null; limit: number };
 
 /** Sealed parts are bound to the id, so the id is made before the row. */
 export async function newId(sql: SqlRunner): Promise<string> {
@@ -46,20 +47,21 @@ export async function newId(sql: SqlRunner): Promise<string> {
 }
 
 /**
- * The endpoint and its row of health, in one statement.
+ * The endpoint and its row of health, in one statement; one with an origin is an implicit one.
  * @returns false when a direct endpoint of that origin, or nothing of that secret_id, is there
  */
 export async function insertEndpoint(
   sql: SqlRunner,
-  endpoint: EndpointSettings & { id: string; origin: string | null; signing: StoredSigning },
+  endpoint: EndpointSettings & { id: string; origin: string | null; signing: StoredSigning; kind?: "listen" },
 ): Promise<boolean> {
+  const kind = endpoint.kind ?? (endpoint.origin === null ? "subscribed" : "direct");
   const rows = await sql`
     with made as (
       insert into deltahook.endpoints (
         id, kind, origin, name, url, event_types, filter, headers, secret_id, plugin, plugin_options, retry, timeout_ms,
         rate_limit_max, rate_limit_per_ms, max_in_flight, ordered, auto_pause, signing)
       values (
-        ${endpoint.id}, ${endpoint.origin === null ? "subscribed" : "direct"}, ${endpoint.origin}, ${endpoint.name},
+        ${endpoint.id}, ${kind}, ${endpoint.origin}, ${endpoint.name},
         ${endpoint.url}, ${endpoint.event_types as string[]}::text[], ${endpoint.filter}, ${json(endpoint.headers)}::text::json,
         ${endpoint.secret_id}, ${endpoint.plugin as string[]}::text[], ${endpoint.plugin_options}::text::json,
         ${json(endpoint.retry)}::text::json, ${endpoint.timeout_ms}, ${endpoint.rate_limit_max},
@@ -164,8 +166,8 @@ export async function deleteEndpoint(sql: Transaction, id: string): Promise<bool
 export function existingEndpoints(
   sql: SqlRunner,
   ids: readonly string[],
-): Promise<{ id: string; kind: "subscribed" | "direct" }[]> {
-  return sql<{ id: string; kind: "subscribed" | "direct" }[]>`
+): Promise<{ id: string; kind: EndpointKind }[]> {
+  return sql<{ id: string; kind: EndpointKind }[]>`
     select id, kind from deltahook.endpoints where id = any(${ids as string[]}::uuid[])`;
 }
 

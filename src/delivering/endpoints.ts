@@ -1,13 +1,16 @@
 import type { Clock } from "../platform/clock.ts";
-import type { Database, SqlRunner } from "../platform/database.ts";
+import type { Database, SqlRunner, Transaction } from "../platform/database.ts";
 import { formatDuration } from "../platform/durations.ts";
 import { AppError, invalid } from "../platform/errors.ts";
 import { parseId, publicId, uuidTime } from "../platform/ids.ts";
 import { parseJson, stringifyJson } from "../platform/json.ts";
 import { mergePatch } from "../platform/merge_patch.ts";
+import type { Witness } from "../platform/witness.ts";
 import type { Plugins } from "../plugins/plugins.ts";
+import { bindingFaults } from "../vault/bindings.ts";
 import { maskHeaders, type StoredHeaders, sealHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { EndpointKind } from "./endpoint.ts";
 import type { EndpointInput } from "./endpoint_input.ts";
 import * as store from "./endpoint_store.ts";
 import { showRetry } from "./input.ts";
@@ -21,20 +24,25 @@ export type ShownSecret = { secret: string; previous: { secret: string; expires_
 
 /** The resource `/v1/endpoints`. Ids are public ones (`ep_…`); an unknown one throws a 404. */
 export type Endpoints = {
-  create(input: EndpointInput): Promise<ShownEndpoint>;
-  list(page: PageRequest & { kind?: "subscribed" | "direct" | undefined }): Promise<Page<ShownEndpoint>>;
+  create(input: EndpointInput, witness?: Witness<ShownEndpoint>): Promise<ShownEndpoint>;
+  list(page: PageRequest & { kind?: EndpointKind | undefined }): Promise<Page<ShownEndpoint>>;
   get(id: string): Promise<ShownEndpoint>;
   /** RFC 7396. `check` judges the merged body, and throws when it is not acceptable. */
-  patch(id: string, patch: object, check: (merged: unknown) => EndpointInput): Promise<ShownEndpoint>;
+  patch(
+    id: string,
+    patch: object,
+    check: (merged: unknown) => EndpointInput,
+    witness?: Witness,
+  ): Promise<ShownEndpoint>;
   /** What is owed to it is cancelled; its deliveries stay listed. */
-  remove(id: string): Promise<void>;
+  remove(id: string, witness?: Witness): Promise<void>;
   /** What is owed waits, also when the endpoint was paused for another reason before. */
-  pause(id: string): Promise<ShownEndpoint>;
+  pause(id: string, witness?: Witness): Promise<ShownEndpoint>;
   /** Goes on, whatever it was paused for; the backlog drains at the endpoint's own pace. */
-  resume(id: string): Promise<ShownEndpoint>;
+  resume(id: string, witness?: Witness): Promise<ShownEndpoint>;
   secret(id: string): Promise<ShownSecret>;
   /** The earlier secrets sign along for `keepMs` more. */
-  rotateSecret(id: string, keepMs: number): Promise<ShownSecret>;
+  rotateSecret(id: string, keepMs: number, witness?: Witness): Promise<ShownSecret>;
 };
 
 const CHANGE_TRIES = 5;
@@ -52,31 +60,49 @@ export function createEndpoints(deps: {
   const { vault, clock } = deps;
   const { sql } = deps.database;
 
-  async function find(id: string): Promise<store.EndpointRow> {
+  async function find(id: string, runner: SqlRunner = sql): Promise<store.EndpointRow> {
     const uuid = parseId("endpoint", id);
-    const row = uuid === null ? undefined : await store.findEndpoint(sql, uuid);
+    const row = uuid === null ? undefined : await store.findEndpoint(runner, uuid);
     if (!row) throw endpointNotFound(id);
     return row;
   }
 
-  async function get(id: string): Promise<ShownEndpoint> {
-    return showEndpoint(await find(id));
+  async function get(id: string, runner: SqlRunner = sql): Promise<ShownEndpoint> {
+    return showEndpoint(await find(id, runner));
   }
 
   /** Reads, decides and writes again until nobody came in between. */
-  async function change(id: string, write: (row: store.EndpointRow) => Promise<boolean>): Promise<void> {
-    for (let tried = 0; tried < CHANGE_TRIES; tried++) if (await write(await find(id))) return;
+  async function change(id: string, tryOnce: (row: store.EndpointRow) => Promise<boolean>): Promise<void> {
+    for (let tried = 0; tried < CHANGE_TRIES; tried++) if (await tryOnce(await find(id))) return;
     throw new AppError("conflict", "The endpoint is being changed by others at the same time; try again.");
   }
 
+  /** A write and its witness; false when it found nothing to write. */
+  function write(
+    id: string,
+    work: (tx: Transaction) => Promise<boolean>,
+    witness: Witness | undefined,
+  ): Promise<boolean> {
+    return sql.begin(async (tx) => {
+      const written = await work(tx);
+      if (written) await witness?.(tx, { id: publicId("endpoint", id) });
+      return written;
+    });
+  }
+
   /** Pauses or resumes, and tells who listens for it. */
-  async function turn(id: string, type: "endpoint.paused" | "endpoint.resumed"): Promise<ShownEndpoint> {
+  async function turn(
+    id: string,
+    type: "endpoint.paused" | "endpoint.resumed",
+    witness: Witness | undefined,
+  ): Promise<ShownEndpoint> {
     const row = await find(id);
     await sql.begin(async (tx) => {
       const turned = await (type === "endpoint.paused"
         ? store.pauseEndpoint(tx, row.id)
         : store.resumeEndpoint(tx, row.id));
       if (turned) await tell(tx, row, type);
+      await witness?.(tx, { id: publicId("endpoint", row.id) });
     });
     return get(id);
   }
@@ -94,6 +120,12 @@ export function createEndpoints(deps: {
     return { secret: newest.secret, previous };
   }
 
+  /** @throws AppError when the secret may not go to the endpoint's address */
+  async function checkSecret({ secret_id, url }: EndpointInput): Promise<void> {
+    const [fault] = await bindingFaults(sql, [{ secretId: secret_id, url }]);
+    if (fault) throw invalid("/secret_id", fault);
+  }
+
   /** @throws AppError naming a plugin that is not there, or an option that it does not take */
   async function checkPlugins({ plugin, plugin_options }: EndpointInput): Promise<void> {
     if (plugin.length === 0) return;
@@ -104,13 +136,20 @@ export function createEndpoints(deps: {
   }
 
   return {
-    async create(input) {
+    async create(input, witness) {
       await checkPlugins(input);
+      await checkSecret(input);
       const id = await store.newId(sql);
       const settings = settingsOf(input, await sealHeaders(vault, id, input.headers));
       const signing = await firstSigning(vault, id);
-      await withKnownSecret(store.insertEndpoint(sql, { ...settings, id, origin: null, signing }));
-      return get(publicId("endpoint", id));
+      return withKnownSecret(
+        sql.begin(async (tx) => {
+          await store.insertEndpoint(tx, { ...settings, id, origin: null, signing });
+          const made = await get(publicId("endpoint", id), tx);
+          await witness?.(tx, made);
+          return made;
+        }),
+      );
     },
 
     async list({ kind, cursor, limit }) {
@@ -118,34 +157,37 @@ export function createEndpoints(deps: {
       return pageOfRows(rows, limit, showEndpoint);
     },
 
-    get,
+    get: (id) => get(id),
 
-    async patch(id, patch, check) {
+    async patch(id, patch, check, witness) {
       await change(id, async (row) => {
         if (row.kind === "direct") refuseFixed(patch);
+        if (row.kind === "listen") throw listenerIsFixed();
         const input = check(merged(bodyOf(row), patch));
         await checkPlugins(input);
+        await checkSecret(input);
         const headers = await sealHeaders(vault, row.id, input.headers, row.headers);
         const settings = { ...settingsOf(input, headers), id: row.id, revision: row.revision };
-        return withKnownSecret(store.updateEndpoint(sql, settings));
+        return withKnownSecret(write(row.id, (tx) => store.updateEndpoint(tx, settings), witness));
       });
       return get(id);
     },
 
-    async remove(id) {
+    async remove(id, witness) {
       const uuid = parseId("endpoint", id);
-      const removed = uuid !== null && (await sql.begin((tx) => store.deleteEndpoint(tx, uuid)));
+      const removed = uuid !== null && (await write(uuid, (tx) => store.deleteEndpoint(tx, uuid), witness));
       if (!removed) throw endpointNotFound(id);
     },
 
-    pause: (id) => turn(id, "endpoint.paused"),
-    resume: (id) => turn(id, "endpoint.resumed"),
+    pause: (id, witness) => turn(id, "endpoint.paused", witness),
+    resume: (id, witness) => turn(id, "endpoint.resumed", witness),
     secret,
 
-    async rotateSecret(id, keepMs) {
+    async rotateSecret(id, keepMs, witness) {
       await change(id, async ({ id: endpointId, revision, signing }) => {
         const rotated = await rotateSigning(vault, endpointId, signing, keepMs, clock.now());
-        return store.updateSigning(sql, { id: endpointId, revision, signing: rotated });
+        const update = { id: endpointId, revision, signing: rotated };
+        return write(endpointId, (tx) => store.updateSigning(tx, update), witness);
       });
       return secret(id);
     },
@@ -226,6 +268,10 @@ function isObject(value: unknown): value is object {
 function refuseFixed(patch: object): void {
   const named = FIXED_OF_DIRECT.find((name) => name in patch);
   if (named) throw invalid(`/${named}`, `${named} of an implicit endpoint follows from the events sent with "url".`);
+}
+
+function listenerIsFixed(): AppError {
+  return new AppError("conflict", "This endpoint belongs to somebody who listens: it is fixed until they end it.");
 }
 
 /** A secret may vanish between its being named and the write. */

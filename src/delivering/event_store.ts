@@ -27,6 +27,13 @@ export function listEvents(sql: SqlRunner, { type, watch, cursor, limit }: Event
     order by id desc limit ${limit}`;
 }
 
+/** The newest of a watch with their payloads. */
+export function listStated(sql: SqlRunner, watch: string, limit: number): Promise<(EventRow & { data: string })[]> {
+  return sql<(EventRow & { data: string })[]>`
+    select ${columns(sql)}, data::text as data from deltahook.events event
+    where watch_id = ${watch} order by id desc limit ${limit}`;
+}
+
 /** With the payload, byte for byte. */
 export async function findEvent(sql: SqlRunner, id: string): Promise<(EventRow & { data: string }) | undefined> {
   const [row] = await sql<(EventRow & { data: string })[]>`

@@ -3,8 +3,10 @@ import type { Clock } from "../platform/clock.ts";
 import type { Database } from "../platform/database.ts";
 import { AppError, invalid } from "../platform/errors.ts";
 import { parseId, publicId, uuidTime } from "../platform/ids.ts";
+import type { Witness } from "../platform/witness.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type DirectEndpoints, storeTarget } from "./direct.ts";
+import type { EndpointKind } from "./endpoint.ts";
 import { existingEndpoints } from "./endpoint_store.ts";
 import { webhookId } from "./envelope.ts";
 import type { EventInput } from "./event_input.ts";
@@ -26,10 +28,12 @@ export type Events = {
   submitAll(drafts: EventDraft[]): Promise<Accepted[]>;
   /** Without the payloads. `watch` is a UUID. */
   list(page: PageRequest & { type?: string | undefined; watch?: string | undefined }): Promise<Page<ShownEvent>>;
+  /** What a watch (a UUID) stated last, the newest first, with the payloads. */
+  listStated(watch: string, limit: number): Promise<{ event: ShownEvent; data: string }[]>;
   /** `data` is the payload's JSON text, byte for byte. */
   get(id: string): Promise<{ event: ShownEvent; data: string }>;
   /** Sends it once more, under the same `webhook-id`, to the given endpoints (UUIDs) or those that it was owed to. */
-  replay(id: string, endpointIds: readonly string[]): Promise<Accepted>;
+  replay(id: string, endpointIds: readonly string[], witness?: Witness<Accepted>): Promise<Accepted>;
 };
 
 const MOST_DATA_BYTES = 256 * 1024;
@@ -44,7 +48,7 @@ export function createEvents(deps: {
   wake(): void;
 }): Events {
   const { sql } = deps.database;
-  const known = createBatcher<readonly string[], Map<string, "subscribed" | "direct">>({
+  const known = createBatcher<readonly string[], Map<string, EndpointKind>>({
     size: 500,
     waitMs: 1,
     concurrency: 2,
@@ -76,7 +80,7 @@ export function createEvents(deps: {
   /** @throws AppError (422) naming the first that is no endpoint to choose. */
   async function requireEndpoints(ids: readonly string[], pointer: string): Promise<void> {
     const kinds = await known.add(ids);
-    const at = ids.findIndex((id) => kinds.get(id) !== "subscribed");
+    const at = ids.findIndex((id) => !kinds.has(id) || kinds.get(id) === "direct");
     const id = ids[at];
     if (id === undefined) return;
     const found = publicId("endpoint", id);
@@ -109,12 +113,17 @@ export function createEvents(deps: {
       return pageOfRows(await store.listEvents(sql, { ...filter, limit: limit + 1 }), limit, showEvent);
     },
 
+    async listStated(watch, limit) {
+      const rows = await store.listStated(sql, watch, limit);
+      return rows.map((row) => ({ event: showEvent(row), data: row.data }));
+    },
+
     async get(id) {
       const row = await find(id);
       return { event: showEvent(row), data: row.data };
     },
 
-    async replay(id, endpointIds) {
+    async replay(id, endpointIds, witness) {
       const row = await find(id);
       if (endpointIds.length > 0) {
         if (row.url !== null) throw invalid("/endpoint_ids", `The event was sent to ${row.url} and goes there again.`);
@@ -122,9 +131,13 @@ export function createEvents(deps: {
       }
       const recipients = endpointIds.length > 0 ? endpointIds : await store.recipientsSoFar(sql, row.id);
       if (recipients.length === 0) throw nobody();
-      const deliveries = await store.insertReplays(sql, row.id, recipients);
+      const replayed = await sql.begin(async (tx) => {
+        const made = { id: publicId("event", row.id), deliveries: await store.insertReplays(tx, row.id, recipients) };
+        await witness?.(tx, made);
+        return made;
+      });
       deps.wake();
-      return { id: publicId("event", row.id), deliveries };
+      return replayed;
     },
   };
 }

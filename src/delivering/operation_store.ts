@@ -4,13 +4,14 @@ import type { LetterFilter } from "./dead_letter_store.ts";
 /** What a person asked for, with UUIDs and RFC 3339 times. */
 export type OperationRequest =
   | { kind: "requeue"; filter: LetterFilter }
+  | { kind: "discard"; filter: LetterFilter }
   | { kind: "recover"; endpoint: string; since: string; until: string; statuses: RecoverStatus[] };
 
 export type RecoverStatus = "dead" | "cancelled" | "delivered";
 
 export type OperationRow = {
   id: string;
-  kind: "recover" | "requeue";
+  kind: OperationRequest["kind"];
   state: "running" | "done" | "cancelled" | "failed";
   request: OperationRequest;
   done: number;

@@ -4,7 +4,8 @@ import { AppError, messageOf } from "../platform/errors.ts";
 import { parseId, publicId, uuidFloor, uuidTime } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import { type Repeater, repeat } from "../platform/repeat.ts";
-import { countLetters, type LetterFilter, lettersAfter } from "./dead_letter_store.ts";
+import type { Witness } from "../platform/witness.ts";
+import { countDiscardable, countLetters, deleteLetters, type LetterFilter, lettersAfter } from "./dead_letter_store.ts";
 import type { DeadLetters } from "./dead_letters.ts";
 import { markBacklogs, repeatDelivered, reviveDeliveries } from "./delivery_store.ts";
 import { findEndpoint } from "./endpoint_store.ts";
@@ -26,16 +27,33 @@ export type Recovery = {
 /** Long work that a person starts: `/v1/operations`. Ids are public ones (`op_…`). */
 export type Operations = {
   /** Owes dead letters again, those that are dead now. The ids in the filter are UUIDs. */
-  requeue(filter: LetterFilter, options: { dryRun: boolean; by: string }): Promise<ShownOperation | Counted>;
+  requeue(
+    filter: LetterFilter,
+    options: { dryRun: boolean; by: string },
+    witness?: Witness<ShownOperation>,
+  ): Promise<ShownOperation | Counted>;
+  /** Discards dead letters for good, those that are dead now; of deleted endpoints too. The ids in the filter are UUIDs. */
+  discard(
+    filter: LetterFilter,
+    options: { dryRun: boolean; by: string },
+    witness?: Witness<ShownOperation>,
+  ): Promise<ShownOperation | Counted>;
   /** Owes an endpoint again what it was owed in that time. */
-  recover(endpointId: string, recovery: Recovery, by: string): Promise<ShownOperation | Counted>;
+  recover(
+    endpointId: string,
+    recovery: Recovery,
+    by: string,
+    witness?: Witness<ShownOperation>,
+  ): Promise<ShownOperation | Counted>;
   list(page: PageRequest): Promise<Page<ShownOperation>>;
   get(id: string): Promise<ShownOperation>;
   /** Ends it behind the batch under way; what was done stays done. */
-  cancel(id: string): Promise<ShownOperation>;
+  cancel(id: string, witness?: Witness): Promise<ShownOperation>;
 };
 
 const BATCH = 500;
+/** Nothing follows from a discard: there is less to hold up. */
+const DISCARD_BATCH = 2_000;
 const LOOK_MS = 2_000;
 /** An operation that cannot go on is given up, so that it does not fail for ever. */
 const TRIES = 5;
@@ -50,6 +68,12 @@ export function createOperations(deps: {
   /** The end of the millisecond that runs. */
   const soon = () => deps.clock.now() + 1;
 
+  /** What dies while an operation runs was not counted by whoever asked, nor must it be requeued once more. */
+  function deadUntilNow(filter: LetterFilter): LetterFilter {
+    const now = new Date(soon()).toISOString();
+    return { ...filter, until: filter.until !== undefined && filter.until < now ? filter.until : now };
+  }
+
   async function find(id: string): Promise<store.OperationRow> {
     const uuid = parseId("operation", id);
     const row = uuid === null ? undefined : await store.findOperation(sql, uuid);
@@ -58,22 +82,35 @@ export function createOperations(deps: {
     return row;
   }
 
-  async function start(request: store.OperationRequest, total: number, by: string): Promise<ShownOperation> {
-    const row = await store.insertOperation(sql, { request, total, createdBy: by });
+  async function start(
+    operation: { request: store.OperationRequest; total: number; createdBy: string },
+    witness: Witness<ShownOperation> | undefined,
+  ): Promise<ShownOperation> {
+    const row = await sql.begin(async (tx) => {
+      const made = await store.insertOperation(tx, operation);
+      await witness?.(tx, showOperation(made));
+      return made;
+    });
     deps.onStarted();
     return showOperation(row);
   }
 
   return {
-    async requeue(filter, { dryRun, by }) {
-      // What dies again while it runs must not be requeued by the same operation once more.
-      const now = new Date(soon()).toISOString();
-      const bounded = { ...filter, until: filter.until !== undefined && filter.until < now ? filter.until : now };
+    async requeue(filter, { dryRun, by }, witness) {
+      const bounded = deadUntilNow(filter);
       const total = await countLetters(sql, bounded);
-      return dryRun ? { dry_run: true, total } : start({ kind: "requeue", filter: bounded }, total, by);
+      if (dryRun) return { dry_run: true, total };
+      return start({ request: { kind: "requeue", filter: bounded }, total, createdBy: by }, witness);
     },
 
-    async recover(endpointId, { since, until, statuses, dryRun }, by) {
+    async discard(filter, { dryRun, by }, witness) {
+      const bounded = deadUntilNow(filter);
+      const total = await countDiscardable(sql, bounded);
+      if (dryRun) return { dry_run: true, total };
+      return start({ request: { kind: "discard", filter: bounded }, total, createdBy: by }, witness);
+    },
+
+    async recover(endpointId, { since, until, statuses, dryRun }, by, witness) {
       const uuid = parseId("endpoint", endpointId);
       if (uuid === null || !(await findEndpoint(sql, uuid))) throw endpointNotFound(endpointId);
       const end = Math.min(until?.getTime() ?? Number.POSITIVE_INFINITY, soon());
@@ -85,7 +122,7 @@ export function createOperations(deps: {
         statuses,
       };
       const total = await store.countOwed(sql, request);
-      return dryRun ? { dry_run: true, total } : start(request, total, by);
+      return dryRun ? { dry_run: true, total } : start({ request, total, createdBy: by }, witness);
     },
 
     async list({ cursor, limit }) {
@@ -94,9 +131,13 @@ export function createOperations(deps: {
 
     get: async (id) => showOperation(await find(id)),
 
-    async cancel(id) {
+    async cancel(id, witness) {
       const row = await find(id);
-      const cancelled = await store.cancelOperation(sql, row.id);
+      const cancelled = await sql.begin(async (tx) => {
+        const done = await store.cancelOperation(tx, row.id);
+        if (done) await witness?.(tx, { id: publicId("operation", row.id) });
+        return done;
+      });
       if (!cancelled)
         throw new AppError("conflict", `The operation is ${row.state}: only a running one can be cancelled.`);
       return showOperation(await find(id));
@@ -133,11 +174,22 @@ export function runOperations(deps: { database: Database; deadLetters: DeadLette
 
   async function step(tx: Transaction, row: store.OperationRow): Promise<void> {
     const position = row.position ?? uuidFloor(0);
-    const done = await (row.request.kind === "requeue"
-      ? requeueBatch(tx, row.id, row.request.filter, position)
-      : recoverBatch(tx, row.id, row.request, position));
+    const done = await batchOf(tx, row.id, row.request, position);
     if (done === null) await store.finishOperation(tx, row.id, null);
     else await store.advanceOperation(tx, row.id, done);
+  }
+
+  /** Null when nothing is left behind the position. */
+  function batchOf(tx: Transaction, operationId: string, request: store.OperationRequest, position: string) {
+    if (request.kind === "requeue") return requeueBatch(tx, operationId, request.filter, position);
+    if (request.kind === "discard") return discardBatch(tx, request.filter, position);
+    return recoverBatch(tx, operationId, request, position);
+  }
+
+  async function discardBatch(tx: Transaction, filter: LetterFilter, position: string) {
+    const ids = await lettersAfter(tx, filter, position, DISCARD_BATCH);
+    const last = ids.at(-1);
+    return last === undefined ? null : { position: last, done: await deleteLetters(tx, ids) };
   }
 
   async function requeueBatch(tx: Transaction, operationId: string, filter: LetterFilter, position: string) {

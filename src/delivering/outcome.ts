@@ -14,7 +14,9 @@ export type Verdict =
   | { kind: "delivered" }
   | { kind: "retry"; dueAt: number; error: string }
   | { kind: "interrupted"; dueAt: number }
-  | { kind: "dead"; reason: "exhausted" | "gone"; error: string };
+  | { kind: "dead"; reason: "exhausted" | "gone"; error: string }
+  /** Ended after its only try, without a dead letter. */
+  | { kind: "cancelled"; error: string };
 
 /** What the endpoint's health makes of it. */
 export type Signal = "success" | "failure" | "throttled" | "gone" | "none";
@@ -55,6 +57,15 @@ export function decideOutcome(
   const verdict = nextTry(sentence(status), waitMs, context);
   if (waitMs === null || !HOLDS_ENDPOINT.has(status)) return plain(verdict, "failure");
   return { verdict, signal: "throttled", holdUntil: context.now + waitMs };
+}
+
+/**
+ * The same for a listener. It is tried once: whoever listens has seen what failed, and dead letters are for the
+ * endpoints that count on them. What a program under development answers is no matter of health either.
+ */
+export function forListener({ verdict }: Outcome): Outcome {
+  const failed = verdict.kind === "retry" || verdict.kind === "dead";
+  return plain(failed ? { kind: "cancelled", error: verdict.error } : verdict, "none");
 }
 
 function nextTry(

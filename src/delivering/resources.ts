@@ -12,6 +12,7 @@ import { createDirectEndpoints } from "./direct.ts";
 import { createEndpoints, type Endpoints } from "./endpoints.ts";
 import { createEvents, type Events } from "./events.ts";
 import { createFanOut, type FanOut } from "./fan_out.ts";
+import { createListening, type Listening } from "./listen.ts";
 import { createOperations, type Operations, runOperations } from "./operations.ts";
 import { createTestPing, type TestPing } from "./test_ping.ts";
 
@@ -22,6 +23,7 @@ export type Resources = {
   deliveries: Deliveries;
   deadLetters: DeadLetters;
   operations: Operations;
+  listening: Listening;
   ping: TestPing;
   /** The task `fan_out` of the pool that delivers. */
   fanOut: FanOut;
@@ -54,6 +56,7 @@ export function createResources(deps: {
     deliveries,
     deadLetters,
     operations: createOperations({ database, clock, onStarted: () => state.running?.wake() }),
+    listening: createListening(deps),
     ping: createTestPing({ database, clock, deliverer, deliveries }),
     fanOut: createFanOut({ ...deps, publish, direct }),
     startOperations() {

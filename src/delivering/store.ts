@@ -137,6 +137,8 @@ function moveOf(entry: Recorded): Move {
       return { state: "pending", counts: 0, dueAt: verdict.dueAt, error: null, reason: null };
     case "dead":
       return { state: "dead", counts, dueAt: null, error: verdict.error, reason: verdict.reason };
+    case "cancelled":
+      return { state: "cancelled", counts, dueAt: null, error: verdict.error, reason: null };
   }
 }
 
@@ -287,13 +289,21 @@ export async function enqueueDue(
 
 /**
  * Finds deliveries whose job is gone (deleted by hand, or lost in a way nobody thought of) and makes them due again.
- * Looks at what has waited past its time for `graceSeconds`, so that nothing just being published is judged.
+ * Looks at what has waited past its time for `graceSeconds`, so that nothing just being published is judged. One that
+ * was published while its endpoint was being deleted would come by here for ever: it is cancelled.
  */
 export async function freeLost(sql: Sql, graceSeconds: number): Promise<number> {
   const freed = await sql`
-    update deltahook.deliveries delivery set job = null, probe = false
+    update deltahook.deliveries delivery
+    set job = null, probe = false,
+      state = case when lost.unowned then 'cancelled' else 'pending' end,
+      finished_at = case when lost.unowned then now() end,
+      due_at = case when lost.unowned then null else delivery.due_at end,
+      last_error = case when lost.unowned then 'The endpoint was deleted.' else delivery.last_error end
     from (
-      select id, job from deltahook.deliveries
+      select id, job,
+        not exists (select from deltahook.endpoints endpoint where endpoint.id = deliveries.endpoint_id) as unowned
+      from deltahook.deliveries
       where state = 'pending' and not parked and job is not null and due_at < now() - make_interval(secs => ${graceSeconds})
         and not exists (select from deltahook.job_keys where key = job::text)
       limit 20000

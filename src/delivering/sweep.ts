@@ -4,6 +4,8 @@ import type { Log } from "../platform/log.ts";
 import { type Repeater, repeat } from "../platform/repeat.ts";
 import type { Capped, Gate } from "./gate.ts";
 import { sendProbes } from "./health_store.ts";
+import { LEASE_MS } from "./listen.ts";
+import { removeStale } from "./listen_store.ts";
 import { CHUNK } from "./publish.ts";
 import { clearBacklogMark, endpointsToUnpark, enqueueDue, enqueueLostFanOuts, freeLost, unpark } from "./store.ts";
 
@@ -80,6 +82,16 @@ export function startSweep(deps: {
     },
   });
 
+  const listeners = repeat({
+    name: "listeners that went away",
+    everyMs: LEASE_MS / 3,
+    log: deps.log,
+    async work() {
+      await removeStale(sql, LEASE_MS);
+      return undefined;
+    },
+  });
+
   async function refillNow(endpoint: Capped, most = Number.POSITIVE_INFINITY): Promise<void> {
     if (stopped || refilling.has(endpoint.id)) return;
     refilling.add(endpoint.id);
@@ -106,7 +118,7 @@ export function startSweep(deps: {
     alarm = { at, timer: setTimeout(ring, Math.max(DUE_APART_MS, waitMs)) };
   }
 
-  const parts: Repeater[] = [due, backlogs, lost];
+  const parts: Repeater[] = [due, backlogs, lost, listeners];
   return {
     refill(endpoint) {
       if (paced.has(endpoint.id)) return;

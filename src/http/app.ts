@@ -43,9 +43,9 @@ export function createApp(options: AppOptions): { routes: Route[]; server: HttpS
   ];
   const api = [
     ...authRoutes({ database, identity }),
-    ...userRoutes({ database, users: identity.users }),
-    ...apiKeyRoutes({ database, apiKeys: identity.apiKeys }),
-    ...secretRoutes({ database, secrets: options.secrets }),
+    ...userRoutes({ users: identity.users }),
+    ...apiKeyRoutes({ apiKeys: identity.apiKeys }),
+    ...secretRoutes({ secrets: options.secrets }),
     ...options.routes,
     ...statsRoutes({ database }),
     ...streamRoutes({ database }),

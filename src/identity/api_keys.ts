@@ -3,6 +3,7 @@ import type { Database } from "../platform/database.ts";
 import { formatDuration, parseDuration } from "../platform/durations.ts";
 import { AppError } from "../platform/errors.ts";
 import { parseId, publicId } from "../platform/ids.ts";
+import type { Witness } from "../platform/witness.ts";
 import { type Page, type PageRequest, readPage } from "./page.ts";
 import { atLeast, type Principal, type RateLimit, ROLES, type Role } from "./principal.ts";
 import * as store from "./store/api_keys.ts";
@@ -54,12 +55,17 @@ export type ApiKeyPatch = z.infer<typeof apiKeyPatch>;
 /** Takes and gives public ids (`key_…`). `by` is who asks; "cli" may do everything. */
 export type ApiKeys = {
   /** @throws AppError (403) for a role above the creator's own. */
-  create(by: Principal | "cli", body: ApiKeyBody, now?: Date): Promise<ApiKey & { key: string }>;
+  create(
+    by: Principal | "cli",
+    body: ApiKeyBody,
+    witness?: Witness<ApiKey>,
+    now?: Date,
+  ): Promise<ApiKey & { key: string }>;
   list(page: PageRequest): Promise<Page<ApiKey>>;
   get(id: string): Promise<ApiKey>;
-  patch(by: Principal | "cli", id: string, patch: ApiKeyPatch, now?: Date): Promise<ApiKey>;
+  patch(by: Principal | "cli", id: string, patch: ApiKeyPatch, witness?: Witness<ApiKey>, now?: Date): Promise<ApiKey>;
   /** Works at once on this node, and within 5 s on all others. */
-  delete(by: Principal | "cli", id: string): Promise<void>;
+  delete(by: Principal | "cli", id: string, witness?: Witness): Promise<void>;
   /** Who a key belongs to. Kept for 5 s, so that thousands of requests a second cost one query. */
   find(key: string, now?: Date): Promise<Principal | "expired" | "unknown">;
 };
@@ -73,10 +79,10 @@ type CachedKey = { at: number; row: Promise<store.ApiKeyRow | undefined> };
 export function createApiKeys({ sql }: Database): ApiKeys {
   const cache = new Map<string, CachedKey>();
 
-  async function create(by: Principal | "cli", body: ApiKeyBody, now = new Date()) {
+  async function create(by: Principal | "cli", body: ApiKeyBody, witness?: Witness<ApiKey>, now = new Date()) {
     refuseHigherRole(by, body.role);
     const key = newToken(API_KEY_PREFIX);
-    const rows = await store.insertApiKey(sql, {
+    const made = {
       name: body.name,
       role: body.role,
       hash: hashToken(key),
@@ -84,38 +90,54 @@ export function createApiKeys({ sql }: Database): ApiKeys {
       rateLimit: body.rate_limit,
       createdBy: by !== "cli" && by.kind === "user" ? by.id : null,
       expiresAt: parseExpiry(body.expires_at, now),
+    };
+    return sql.begin(async (transaction) => {
+      const [shown] = (await store.insertApiKey(transaction, made)).map(show);
+      if (!shown) throw new Error("an insert returned no row");
+      await witness?.(transaction, shown);
+      return { ...shown, key };
     });
-    const [shown] = rows.map(show);
-    if (!shown) throw new Error("an insert returned no row");
-    return { ...shown, key };
   }
 
   function list(page: PageRequest) {
     return readPage("apiKey", page, (after, limit) => store.listApiKeys(sql, after, limit), show);
   }
 
-  async function patch(by: Principal | "cli", id: string, changes: ApiKeyPatch, now = new Date()): Promise<ApiKey> {
+  async function patch(
+    by: Principal | "cli",
+    id: string,
+    changes: ApiKeyPatch,
+    witness?: Witness<ApiKey>,
+    now = new Date(),
+  ): Promise<ApiKey> {
     const row = await load(id);
     refuseHigherRole(by, row.role);
     refuseHigherRole(by, changes.role ?? row.role);
-    const updated = await store.updateApiKey(sql, {
+    const changed = {
       id: row.id,
       name: changes.name ?? row.name,
       role: changes.role ?? row.role,
       rateLimit: changes.rate_limit === undefined ? row.rate_limit : changes.rate_limit,
       expiresAt: changes.expires_at === undefined ? row.expires_at : parseExpiry(changes.expires_at, now),
+    };
+    const shown = await sql.begin(async (transaction) => {
+      const updated = await store.updateApiKey(transaction, changed);
+      if (!updated) throw notFound(id);
+      await witness?.(transaction, show(updated));
+      return show(updated);
     });
     cache.clear();
-    if (!updated) throw notFound(id);
-    return show(updated);
+    return shown;
   }
 
-  async function remove(by: Principal | "cli", id: string): Promise<void> {
+  async function remove(by: Principal | "cli", id: string, witness?: Witness): Promise<void> {
     const row = await load(id);
     refuseHigherRole(by, row.role);
-    const deleted = await store.deleteApiKey(sql, row.id);
+    await sql.begin(async (transaction) => {
+      if (!(await store.deleteApiKey(transaction, row.id))) throw notFound(id);
+      await witness?.(transaction, { id });
+    });
     cache.clear();
-    if (!deleted) throw notFound(id);
   }
 
   async function find(key: string, now = new Date()): Promise<Principal | "expired" | "unknown"> {

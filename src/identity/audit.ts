@@ -1,5 +1,5 @@
 import type { Database, SqlRunner } from "../platform/database.ts";
-import { type IdKind, publicId, uuidTime } from "../platform/ids.ts";
+import { type IdKind, publicId, uuidFloor, uuidTime } from "../platform/ids.ts";
 import { type Page, type PageRequest, readPage } from "./page.ts";
 import type { Principal } from "./principal.ts";
 import * as store from "./store/audit.ts";
@@ -13,6 +13,8 @@ export type AuditEntry = {
   resource: { kind: string; id?: string | null };
   address?: string | null;
   detail?: Record<string, unknown>;
+  /** Entries with the same one become one, whose detail counts them: `count`. */
+  tally?: string;
 };
 
 /** An entry as the API shows it. */
@@ -35,7 +37,16 @@ export async function audit(sql: SqlRunner, entry: AuditEntry): Promise<void> {
     resource_id: entry.resource.id ?? null,
     address: entry.address ?? null,
     detail: entry.detail ? (withoutSecrets(entry.detail) as Record<string, unknown>) : null,
+    tally: entry.tally ?? null,
   });
+}
+
+const PRUNED_AT_ONCE = 2_000;
+
+/** Drops the entries from before a moment, in bounded batches. */
+export async function pruneAudit(sql: SqlRunner, before: Date): Promise<void> {
+  const below = uuidFloor(before.getTime());
+  while ((await store.deleteAudit(sql, below, PRUNED_AT_ONCE)) === PRUNED_AT_ONCE);
 }
 
 /** Newest first. */

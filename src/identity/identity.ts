@@ -1,5 +1,6 @@
 import type { Database } from "../platform/database.ts";
 import { type ApiKeys, createApiKeys } from "./api_keys.ts";
+import { pruneAudit } from "./audit.ts";
 import { type Authenticate, createAuthenticate } from "./authenticate.ts";
 import { createLoginTokens, type LoginTokens } from "./login_tokens.ts";
 import { createSessions, SESSION_IDLE_MS, SESSION_MAX_MS, type Sessions } from "./sessions.ts";
@@ -32,11 +33,16 @@ export function createIdentity(options: { database: Database; jwtSecret: string;
 
 const KNOWN_ADDRESS_MS = 180 * 86_400_000;
 
-/** Maintenance, once an hour or so: drops what has expired. */
-export async function sweepIdentity({ sql }: Database, now = new Date()): Promise<void> {
+/** Maintenance, once an hour or so: drops what has expired, and audit entries older than `auditMs`. */
+export async function sweepIdentity(
+  { sql }: Database,
+  { auditMs }: { auditMs: number },
+  now = new Date(),
+): Promise<void> {
   const ago = (ms: number) => new Date(now.getTime() - ms);
   await deleteStaleSessions(sql, { seenBefore: ago(SESSION_IDLE_MS), madeBefore: ago(SESSION_MAX_MS) });
   await deleteExpiredRevocations(sql, now);
   await deleteOldThrottles(sql, ago(THROTTLE_FORGET_MS));
   await deleteOldAddresses(sql, ago(KNOWN_ADDRESS_MS));
+  await pruneAudit(sql, ago(auditMs));
 }

@@ -1,6 +1,9 @@
 import { z } from "zod";
 import type { Database } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
+import { publicId } from "../platform/ids.ts";
+import type { Witness } from "../platform/witness.ts";
+import { auditFailedLogin, type LoginFailure } from "./failed_login.ts";
 import { verifyPassword } from "./passwords.ts";
 import type { Principal } from "./principal.ts";
 import * as store from "./store/users.ts";
@@ -27,17 +30,26 @@ export async function signIn(
   now = new Date(),
 ): Promise<SignedIn> {
   const email = login.email.trim().toLowerCase();
-  const attempt = await beginLogin(database, { email, address: login.address }, now);
+  const { address } = login;
   const row = await store.findUserByEmail(database.sql, email);
+  const enter = (why: LoginFailure) => auditFailedLogin(database.sql, { why, user: row, address }, now);
+  const attempt = await beginLogin(database, { email, address }, now).catch(async (error) => {
+    if (error instanceof AppError) await enter("locked");
+    throw error;
+  });
   const hash = await store.findHash(database.sql, row?.id ?? NOBODY);
   if (!(await verifyPassword(hash, login.password)) || !row) {
+    await enter(row ? "wrong password" : "no such account");
     throw new AppError(
       "unauthenticated",
       "Email or password is wrong; check both, or ask an admin for a new password.",
     );
   }
   await attempt.succeeded(row.id);
-  if (row.disabled_at) throw new AppError("forbidden", "This account is disabled; ask an admin to enable it.");
+  if (row.disabled_at) {
+    await enter("account disabled");
+    throw new AppError("forbidden", "This account is disabled; ask an admin to enable it.");
+  }
   return { userId: row.id, user: show(row) };
 }
 
@@ -48,7 +60,7 @@ export async function signIn(
 export async function changePassword(
   database: Database,
   who: Principal,
-  change: PasswordBody & { address: string },
+  change: PasswordBody & { address: string; witness?: Witness },
   now = new Date(),
 ): Promise<void> {
   if (who.kind !== "user") throw new AppError("forbidden", "Only people have passwords; sign in as one.");
@@ -66,6 +78,7 @@ export async function changePassword(
     await store.lockUser(transaction, row.id);
     await store.saveHash(transaction, row.id, hash);
     await store.endLogins(transaction, row.id);
+    await change.witness?.(transaction, { id: publicId("user", row.id) });
   });
 }
 

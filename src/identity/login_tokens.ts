@@ -1,5 +1,7 @@
 import { errors, jwtVerify, SignJWT } from "jose";
 import type { Database } from "../platform/database.ts";
+import { publicId } from "../platform/ids.ts";
+import type { Witness } from "../platform/witness.ts";
 import type { Principal } from "./principal.ts";
 import * as store from "./store/users.ts";
 
@@ -14,7 +16,7 @@ export type LoginTokens = {
   /** `unknown`: forged, given back at logout, or outlived by a password change or a disabled account. */
   find(token: string, now?: Date): Promise<Principal | "expired" | "unknown">;
   /** Ends one token at once, on all nodes. Anything that is no valid token is ignored. */
-  revoke(token: string, now?: Date): Promise<void>;
+  revoke(token: string, witness?: Witness, now?: Date): Promise<void>;
 };
 
 type Claims = { userId: string; tokenId: string; generation: number; expiresAt: Date };
@@ -46,9 +48,13 @@ export function createLoginTokens({ sql }: Database, jwtSecret: string): LoginTo
       return { kind: "user", id: row.id, name: row.name || row.email, role: row.role };
     },
 
-    async revoke(token, now = new Date()) {
+    async revoke(token, witness, now = new Date()) {
       const claims = await verifyClaims(key, token, now);
-      if (typeof claims !== "string") await store.revokeToken(sql, claims.tokenId, claims.expiresAt);
+      if (typeof claims === "string") return;
+      await sql.begin(async (transaction) => {
+        await store.revokeToken(transaction, claims.tokenId, claims.expiresAt);
+        await witness?.(transaction, { id: publicId("user", claims.userId) });
+      });
     },
   };
 }

@@ -1,6 +1,6 @@
 import { hash, verify } from "@node-rs/argon2";
 import { AppError } from "../platform/errors.ts";
-import { COMMON_PASSWORDS } from "./common_passwords.ts";
+import { commonPasswords } from "./common_passwords.ts";
 
 export const PASSWORD_MIN = 8;
 export const PASSWORD_MAX = 128;
@@ -32,12 +32,12 @@ export async function verifyPassword(known: string | null, password: string): Pr
  * The rules of OWASP ASVS 5, 6.2: length only, no composition, and none of the most common.
  * @returns what is wrong and what to write instead, or null.
  */
-export function passwordFault(password: string, email?: string): string | null {
+export async function passwordFault(password: string, email?: string): Promise<string | null> {
   const length = [...normalize(password)].length;
   if (length < PASSWORD_MIN) return `write at least ${PASSWORD_MIN} characters; several words make a good password`;
   if (length > PASSWORD_MAX) return `write at most ${PASSWORD_MAX} characters`;
   const plain = normalize(password).toLowerCase();
-  if (COMMON_PASSWORDS.has(plain)) return "this is one of the most common passwords; choose another";
+  if ((await commonPasswords()).has(plain)) return "this is one of the most common passwords; choose another";
   if (new Set(plain).size === 1) return "this is one character repeated; choose another";
   if (email !== undefined && plain === email.trim().toLowerCase()) return "this is the email address; choose another";
   return null;

@@ -1,4 +1,6 @@
 import type { Database } from "../platform/database.ts";
+import { publicId } from "../platform/ids.ts";
+import type { Witness } from "../platform/witness.ts";
 import type { Principal } from "./principal.ts";
 import * as store from "./store/sessions.ts";
 import { hashToken, newToken } from "./token.ts";
@@ -9,19 +11,23 @@ const SEEN_EVERY_MS = 60_000;
 
 export type Sessions = {
   /** @returns the token for the cookie; it is stored only hashed. */
-  start(userId: string, from: { address?: string; userAgent?: string }, now?: Date): Promise<string>;
+  start(userId: string, from: { address?: string; userAgent?: string }, witness?: Witness, now?: Date): Promise<string>;
   /** Who a token belongs to; `expired` after 12 h unused or 7 days, `unknown` when ended, or its person is disabled. */
   find(token: string, now?: Date): Promise<Principal | "expired" | "unknown">;
-  end(token: string): Promise<void>;
+  end(token: string, witness?: Witness): Promise<void>;
   endAll(userId: string): Promise<void>;
 };
 
 export function createSessions({ sql }: Database): Sessions {
   return {
-    async start(userId, from, now = new Date()) {
+    async start(userId, from, witness, now = new Date()) {
       const token = newToken();
       const userAgent = from.userAgent?.slice(0, 300) ?? null;
-      await store.insertSession(sql, { hash: hashToken(token), userId, now, address: from.address ?? null, userAgent });
+      const session = { hash: hashToken(token), userId, now, address: from.address ?? null, userAgent };
+      await sql.begin(async (transaction) => {
+        await store.insertSession(transaction, session);
+        await witness?.(transaction, { id: publicId("user", userId) });
+      });
       return token;
     },
     async find(token, now = new Date()) {
@@ -31,7 +37,12 @@ export function createSessions({ sql }: Database): Sessions {
       if (now.getTime() - row.seen_at.getTime() >= SEEN_EVERY_MS) await store.touchSession(sql, hashToken(token), now);
       return { kind: "user", id: row.user_id, name: row.name || row.email, role: row.role };
     },
-    end: (token) => store.deleteSession(sql, hashToken(token)),
+    async end(token, witness) {
+      await sql.begin(async (transaction) => {
+        const userId = await store.deleteSession(transaction, hashToken(token));
+        if (userId !== undefined) await witness?.(transaction, { id: publicId("user", userId) });
+      });
+    },
     endAll: (userId) => store.deleteSessionsOf(sql, userId),
   };
 }

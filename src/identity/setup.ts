@@ -1,5 +1,7 @@
 import type { Database, Transaction } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
+import type { Witness } from "../platform/witness.ts";
+import { audit } from "./audit.ts";
 import * as store from "./store/users.ts";
 import { hashToken, newToken } from "./token.ts";
 import { checkedHash, insertWithPassword, parseEmail, show, type User } from "./users.ts";
@@ -31,7 +33,12 @@ export async function isSetupLinkGood({ sql }: Database, token: string): Promise
  * Creates the first admin by the set-up link. Of several at once, one wins.
  * @throws AppError: 409 when a user exists, 403 for a link that is not the newest, 422 for email or password.
  */
-export async function claimSetup({ sql }: Database, token: string, admin: FirstAdmin): Promise<User> {
+export async function claimSetup(
+  { sql }: Database,
+  token: string,
+  admin: FirstAdmin,
+  witness?: Witness<User>,
+): Promise<User> {
   if (await store.anyUser(sql)) throw alreadySetUp();
   if (!(await store.findSetupLink(sql, hashToken(token)))) throw badLink();
   const email = parseEmail(admin.email);
@@ -39,6 +46,7 @@ export async function claimSetup({ sql }: Database, token: string, admin: FirstA
   return sql.begin(async (transaction) => {
     const user = await insertFirst(transaction, email, hash, () => store.findSetupLink(transaction, hashToken(token)));
     if (!user) throw alreadySetUp();
+    await witness?.(transaction, user);
     return user;
   });
 }
@@ -51,7 +59,14 @@ export async function ensureAdmin({ sql }: Database, admin: FirstAdmin): Promise
   if (await store.anyUser(sql)) return null;
   const email = parseEmail(admin.email);
   const hash = await checkedHash(admin.password, "/password", email);
-  return sql.begin((transaction) => insertFirst(transaction, email, hash, async () => true));
+  return sql.begin(async (transaction) => {
+    const user = await insertFirst(transaction, email, hash, async () => true);
+    if (user) {
+      const resource = { kind: "user", id: user.id };
+      await audit(transaction, { actor: "system", action: "set_up", resource, detail: { email: user.email } });
+    }
+    return user;
+  });
 }
 
 async function insertFirst(

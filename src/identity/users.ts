@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Database, Transaction } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
 import { parseId, publicId } from "../platform/ids.ts";
+import type { Witness } from "../platform/witness.ts";
 import { type Page, type PageRequest, readPage } from "./page.ts";
 import { hashPassword, passwordFault } from "./passwords.ts";
 import { ROLES, type Role } from "./principal.ts";
@@ -45,25 +46,26 @@ export type UserPatch = z.infer<typeof userPatch>;
 
 /** Takes and gives public ids (`usr_…`). */
 export type Users = {
-  create(body: UserBody): Promise<User>;
+  create(body: UserBody, witness?: Witness<User>): Promise<User>;
   list(page: PageRequest): Promise<Page<User>>;
   get(id: string): Promise<User>;
   /** Disabling and a new password end all sessions and login tokens. @throws AppError (409) for the last admin. */
-  patch(id: string, patch: UserPatch): Promise<User>;
+  patch(id: string, patch: UserPatch, witness?: Witness<User>): Promise<User>;
   /** @throws AppError (409) for the last admin. */
-  delete(id: string): Promise<void>;
+  delete(id: string, witness?: Witness): Promise<void>;
   /** For the command line: sets a password by email address, and lets a disabled account in again. */
-  resetPassword(email: string, password: string): Promise<User>;
+  resetPassword(email: string, password: string, witness?: Witness<User>): Promise<User>;
 };
 
 export function createUsers({ sql }: Database): Users {
-  async function create(body: UserBody): Promise<User> {
+  async function create(body: UserBody, witness?: Witness<User>): Promise<User> {
     const address = parseEmail(body.email);
     const hash = await checkedHash(body.password, "/password", address);
-    const row = await sql.begin(async (transaction) =>
-      insertWithPassword(transaction, { ...body, email: address }, hash),
-    );
-    return show(row);
+    return sql.begin(async (transaction) => {
+      const made = show(await insertWithPassword(transaction, { ...body, email: address }, hash));
+      await witness?.(transaction, made);
+      return made;
+    });
   }
 
   function list(page: PageRequest) {
@@ -74,12 +76,16 @@ export function createUsers({ sql }: Database): Users {
     return show(await find(id));
   }
 
-  async function patch(id: string, changes: UserPatch): Promise<User> {
+  async function patch(id: string, changes: UserPatch, witness?: Witness<User>): Promise<User> {
     const known = await find(id);
     const address = changes.email ?? known.email;
     const hash = changes.password === undefined ? null : await checkedHash(changes.password, "/password", address);
     try {
-      return show(await sql.begin((transaction) => applyPatch(transaction, known.id, changes, hash)));
+      return await sql.begin(async (transaction) => {
+        const changed = show(await applyPatch(transaction, known.id, changes, hash));
+        await witness?.(transaction, changed);
+        return changed;
+      });
     } catch (error) {
       if ((error as { code?: unknown }).code === UNIQUE_VIOLATION) throw emailTaken(address);
       throw error;
@@ -102,13 +108,14 @@ export function createUsers({ sql }: Database): Users {
     return updated;
   }
 
-  async function remove(id: string): Promise<void> {
+  async function remove(id: string, witness?: Witness): Promise<void> {
     const uuid = uuidOf(id);
     await sql.begin(async (transaction) => {
       const admins = await store.lockAdmins(transaction);
       if (!(await store.lockUser(transaction, uuid))) throw notFound(id);
       refuseLastAdmin(admins, uuid, "deleted");
       await store.deleteUser(transaction, uuid);
+      await witness?.(transaction, { id });
     });
   }
 
@@ -118,11 +125,11 @@ export function createUsers({ sql }: Database): Users {
     return row;
   }
 
-  async function resetPassword(address: string, newPassword: string): Promise<User> {
+  async function resetPassword(address: string, newPassword: string, witness?: Witness<User>): Promise<User> {
     const row = await store.findUserByEmail(sql, parseEmail(address));
     if (!row)
       throw new AppError("not_found", `No user has the address ${address}; \`deltahook users add\` creates one.`);
-    return patch(publicId("user", row.id), { password: newPassword, disabled: false });
+    return patch(publicId("user", row.id), { password: newPassword, disabled: false }, witness);
   }
 
   return { create, list, get, patch, delete: remove, resetPassword };
@@ -150,7 +157,7 @@ export function parseEmail(input: string, pointer = "/email"): string {
 
 /** @throws AppError (422) when the password breaks a rule. */
 export async function checkedHash(newPassword: string, pointer: string, address?: string): Promise<string> {
-  const fault = passwordFault(newPassword, address);
+  const fault = await passwordFault(newPassword, address);
   if (fault) {
     throw new AppError("invalid", `The password cannot be used: ${fault}.`, { faults: [{ pointer, message: fault }] });
   }

@@ -115,6 +115,12 @@ export const SETTINGS = {
     "how long dead letters are kept",
     duration(3_600_000, 3650 * 86_400_000),
   ),
+  RETAIN_AUDIT: setting(
+    365 * 86_400_000,
+    "`365d`",
+    "how long the audit log is kept",
+    duration(3_600_000, 3650 * 86_400_000),
+  ),
   POLL_LOG_BYTES: setting(
     2 * 1024 ** 3,
     "`2147483648` (2 GiB)",

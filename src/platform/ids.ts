@@ -10,6 +10,7 @@ export const PREFIXES = {
   operation: "op",
   poll: "poll",
   audit: "aud",
+  request: "req",
 } as const;
 
 export type IdKind = keyof typeof PREFIXES;

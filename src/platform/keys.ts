@@ -17,9 +17,24 @@ export function loadKeys(config: Config, dataDir: string, log: Log): Keys {
   };
 }
 
+/** The master key as `loadKeys` gives it, or null where there is none yet: none is made. */
+export function findMasterKey(config: Config, dataDir: string): string | null {
+  return config.MASTER_KEY ?? readKey(masterKeyPath(dataDir));
+}
+
+/** Where the master key lies that no setting gives. */
+export function masterKeyPath(dataDir: string): string {
+  return join(dataDir, "master.key");
+}
+
+function readKey(path: string): string | null {
+  return existsSync(path) ? readFileSync(path, "utf8").trim() : null;
+}
+
 function generatedOnce(dataDir: string, name: string, log: Log): string {
   const path = join(dataDir, name);
-  if (existsSync(path)) return readFileSync(path, "utf8").trim();
+  const kept = readKey(path);
+  if (kept !== null) return kept;
   mkdirSync(dataDir, { recursive: true });
   const key = randomBytes(48).toString("base64");
   // Written aside and renamed: a key cut short by a crash would seal secrets that nothing opens again.

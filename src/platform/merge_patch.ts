@@ -1,4 +1,4 @@
-import { ExactNumber } from "./json.ts";
+import { ExactNumber, equalJson, type Json } from "./json.ts";
 
 /** A merge patch (RFC 7396, section 2): members of the patch replace those of the target, null takes them away. */
 export function mergePatch(target: unknown, patch: unknown): unknown {
@@ -9,6 +9,18 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
     else merged.set(name, mergePatch(merged.get(name), value));
   }
   return Object.fromEntries(merged);
+}
+
+/** The merge patch (RFC 7396) that makes `after` out of `before`: what is gone is named as null. */
+export function patchBetween(before: unknown, after: unknown): unknown {
+  if (!isObject(before) || !isObject(after)) return after;
+  const gone = Object.keys(before).filter((name) => !(name in after));
+  return Object.fromEntries([
+    ...gone.map((name) => [name, null]),
+    ...Object.entries(after)
+      .filter(([name, value]) => !(name in before && equalJson(value as Json, before[name] as Json)))
+      .map(([name, value]) => [name, patchBetween(before[name], value)]),
+  ]);
 }
 
 /** An exact number is a leaf, although JavaScript calls it an object. */

@@ -7,7 +7,7 @@ import type { Log } from "./log.ts";
 
 const FOLDER = fileURLToPath(new URL("../../sql/", import.meta.url));
 /** Any number, as long as it is ours: whoever migrates this database holds it. */
-const LOCK = 0x64656c7461;
+export const MIGRATION_LOCK = 0x64656c7461;
 const OLDEST_POSTGRES = 150_000;
 
 export type Migration = { name: string; text: string; checksum: string };
@@ -36,7 +36,7 @@ export async function migrate(
   const list = options.list ?? migrations();
   const connection = await database.sql.reserve();
   try {
-    await connection`select pg_advisory_lock(${LOCK})`;
+    await connection`select pg_advisory_lock(${MIGRATION_LOCK})`;
     await refuseOldServer(connection);
     await options.installQueue();
     await connection`create schema if not exists deltahook`;
@@ -62,7 +62,7 @@ export async function migrate(
     await connection.unsafe("rollback").catch(() => {});
     throw error;
   } finally {
-    await connection`select pg_advisory_unlock(${LOCK})`.catch(() => {});
+    await connection`select pg_advisory_unlock(${MIGRATION_LOCK})`.catch(() => {});
     connection.release();
   }
 }

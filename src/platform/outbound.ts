@@ -1,5 +1,6 @@
 import type { AllowedNetworks } from "./addresses.ts";
 import { formatDuration } from "./durations.ts";
+import { boundFault } from "./host_patterns.ts";
 import { discard, readBody } from "./outbound/body.ts";
 import { faultOf, neverConnected, type OutboundFault } from "./outbound/faults.ts";
 import { outgoingHeaders, requestFault, responseHeaders } from "./outbound/headers.ts";
@@ -26,6 +27,8 @@ export type OutboundRequest = {
   redirects?: number;
   /** Headers that, like `authorization` and `cookie`, must not follow a redirect to another origin. */
   secretHeaders?: readonly string[];
+  /** Patterns (`host_patterns.ts`) of the only hosts that may be asked, redirects included. */
+  onlyHosts?: readonly string[];
   /** Our own shutdown. */
   signal?: AbortSignal;
 };
@@ -96,7 +99,7 @@ export function createOutbound(options: {
     const limit = r.redirects ?? 0;
     let hop: Hop = { method: r.method, url: r.url, headers: r.headers, body: r.body };
     for (let followed = 0; ; followed++) {
-      const target = aim(hop.url);
+      const target = bound(r, hop.url) ?? aim(hop.url);
       if ("kind" in target) return { fault: followed > 0 ? afterRedirect(target, hop.url) : target, status: null };
       const response = await send(hop, target, r, signal);
       if ("kind" in response)
@@ -185,6 +188,11 @@ function followersOf(signal: AbortSignal): Set<AbortController> {
 function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
   const aborted = new Promise<null>((resolve) => signal.addEventListener("abort", () => resolve(null), { once: true }));
   return Promise.race([promise, aborted]);
+}
+
+function bound({ onlyHosts }: OutboundRequest, url: string): OutboundFault | null {
+  const message = onlyHosts ? boundFault(onlyHosts, url) : null;
+  return message === null ? null : { kind: "blocked", message };
 }
 
 function initOf(hop: Hop, target: Target, signal: AbortSignal): BunFetchRequestInit {

@@ -1,14 +1,21 @@
 import { MASK } from "./headers.ts";
 
 /** An opened secret, of the kind and shape that CONTRACT.md names. */
-export type Credential =
-  | { kind: "bearer"; token: string }
-  | { kind: "basic"; username: string; password: string }
-  | { kind: "header"; name: string; value: string }
-  | { kind: "query"; name: string; value: string }
-  | OAuthClient;
+export type Credential = ReadyCredential | OAuthClient;
 
-export type OAuthClient = {
+/** `hosts`: the only ones it may go to. */
+type Bound = { hosts?: readonly string[] };
+
+/** A credential that can be put on a request as it is; an OAuth2 client becomes one by its token (`oauth.ts`). */
+export type ReadyCredential = Bound &
+  (
+    | { kind: "bearer"; token: string }
+    | { kind: "basic"; username: string; password: string }
+    | { kind: "header"; name: string; value: string }
+    | { kind: "query"; name: string; value: string }
+  );
+
+export type OAuthClient = Bound & {
   kind: "oauth2_client_credentials";
   tokenUrl: string;
   clientId: string;
@@ -16,14 +23,13 @@ export type OAuthClient = {
   scope: string | null;
 };
 
-/** A credential that can be put on a request as it is; an OAuth2 client becomes one by its token (`oauth.ts`). */
-export type ReadyCredential = Exclude<Credential, OAuthClient>;
-
 export type AppliedCredential = {
   url: string;
   headers: Record<string, string>;
   /** Lower-case names whose values are never shown, and never sent to another origin. */
   secretHeaders: string[];
+  /** The only hosts that this request may go to, redirects included; null: any. */
+  onlyHosts: readonly string[] | null;
   /** Takes every occurrence of the secret out of an error message or URL. */
   redact(text: string): string;
 };
@@ -34,14 +40,15 @@ export function applyCredential(
   request: { url: string; headers: Record<string, string> },
 ): AppliedCredential {
   const redact = redactorOf(credential);
+  const onlyHosts = credential.hosts ?? null;
   if (credential.kind === "query") {
     const url = withParameter(request.url, credential.name, credential.value);
-    return { url, headers: request.headers, secretHeaders: [], redact };
+    return { url, headers: request.headers, secretHeaders: [], onlyHosts, redact };
   }
   const [name, value] = headerOf(credential);
   const others = Object.entries(request.headers).filter(([other]) => other.toLowerCase() !== name.toLowerCase());
   const headers = { ...Object.fromEntries(others), [name]: value };
-  return { url: request.url, headers, secretHeaders: [name.toLowerCase()], redact };
+  return { url: request.url, headers, secretHeaders: [name.toLowerCase()], onlyHosts, redact };
 }
 
 /** Kept as long as the credential is: making its pattern costs more than the rest of a small request. */

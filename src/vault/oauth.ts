@@ -43,7 +43,8 @@ export function createOAuthTokens(options: { database: Database; vault: Vault; o
     const key = `${secret.id}:${secret.revision}`;
     const token = underway.get(key) ?? obtain(secret, credential).finally(() => underway.delete(key));
     underway.set(key, token);
-    return { kind: "bearer", token: await token };
+    const bearer = { kind: "bearer" as const, token: await token };
+    return credential.hosts ? { ...bearer, hosts: credential.hosts } : bearer;
   }
 
   async function obtain(secret: OpenedSecret, client: OAuthClient): Promise<string> {

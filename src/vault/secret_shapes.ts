@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { normalPattern } from "../platform/host_patterns.ts";
 import type { Credential } from "./credentials.ts";
 
 const text = (max: number) =>
@@ -39,9 +40,21 @@ const name = text(100)
   .trim()
   .min(1, "write at least one character that is no space")
   .regex(/^\P{Cc}*$/u, "write no control characters");
-const variant = <K extends SecretKind>(kind: K) => z.strictObject({ name, kind: z.literal(kind), value: VALUES[kind] });
+const host = z
+  .string()
+  .max(300)
+  .transform((text, context): string => {
+    const normal = normalPattern(text);
+    if (normal !== null) return normal;
+    const message = "write a host such as erp.example.com, *.example.com or 10.0.0.5:8080, without https://";
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  });
+const hosts = z.array(host).min(1, "name at least one host, or write null").max(50, "name at most 50 hosts").nullable();
+const variant = <K extends SecretKind>(kind: K) =>
+  z.strictObject({ name, kind: z.literal(kind), value: VALUES[kind], hosts: hosts.optional() });
 
-/** The body that creates a secret. `value` is write-only: no answer carries it. */
+/** The body that creates a secret. `value` is write-only: no answer carries it. It goes to `hosts` only, if there are any. */
 export const secretBody = z.discriminatedUnion("kind", [
   variant("bearer"),
   variant("basic"),
@@ -56,11 +69,30 @@ export const secretPatch = z.strictObject({
   name: name.optional(),
   kind: z.enum(SECRET_KINDS as [SecretKind, ...SecretKind[]]).optional(),
   value: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
+  hosts: hosts.optional(),
 });
 export type SecretPatch = z.infer<typeof secretPatch>;
 
+/** Whether a patch of `value` replaces what is secret in it: whoever does that knows it. */
+export function replacesSecret(kind: SecretKind, value: SecretPatch["value"]): boolean {
+  if (typeof value !== "object") return value !== undefined;
+  const part = {
+    bearer: "",
+    basic: "password",
+    header: "value",
+    query: "value",
+    oauth2_client_credentials: "client_secret",
+  };
+  return typeof value[part[kind]] === "string";
+}
+
 /** A checked body → the credential that requests are made with. */
-export function toCredential(body: Pick<SecretBody, "kind" | "value">): Credential {
+export function toCredential(body: Pick<SecretBody, "kind" | "value" | "hosts">): Credential {
+  const credential = unboundCredential(body);
+  return body.hosts ? { ...credential, hosts: body.hosts } : credential;
+}
+
+function unboundCredential(body: Pick<SecretBody, "kind" | "value">): Credential {
   const { kind, value } = body as SecretBody;
   if (kind === "bearer") return { kind, token: value };
   if (kind !== "oauth2_client_credentials") return { kind, ...value } as Credential;

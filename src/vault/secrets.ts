@@ -1,15 +1,32 @@
 import type { z } from "zod";
 import type { Database } from "../platform/database.ts";
 import { AppError, type FieldFault } from "../platform/errors.ts";
+import { boundFault, isWithin } from "../platform/host_patterns.ts";
 import { parseId, publicId } from "../platform/ids.ts";
 import { mergePatch } from "../platform/merge_patch.ts";
+import type { Witness } from "../platform/witness.ts";
 import type { Credential } from "./credentials.ts";
-import { type SecretBody, type SecretKind, type SecretPatch, secretBody, toCredential } from "./secret_shapes.ts";
+import {
+  replacesSecret,
+  type SecretBody,
+  type SecretKind,
+  type SecretPatch,
+  secretBody,
+  toCredential,
+} from "./secret_shapes.ts";
 import * as store from "./store.ts";
 import type { Vault } from "./vault.ts";
 
 /** A secret as the API shows it: never its value. */
-export type Secret = { id: string; name: string; kind: SecretKind; created_at: string; updated_at: string };
+export type Secret = {
+  id: string;
+  name: string;
+  kind: SecretKind;
+  /** The only hosts that it may go to; null: any. */
+  hosts: string[] | null;
+  created_at: string;
+  updated_at: string;
+};
 
 /** A secret opened for one request. */
 export type OpenedSecret = { id: string; revision: number; credential: Credential };
@@ -19,13 +36,16 @@ export type OpenedSecret = { id: string; revision: number; credential: Credentia
  * watches and endpoints carry, and is for the poll or delivery in hand only.
  */
 export type Secrets = {
-  create(body: unknown): Promise<Secret>;
+  create(body: unknown, witness?: Witness<Secret>): Promise<Secret>;
   list(page: { limit: number; cursor?: string | undefined }): Promise<{ data: Secret[]; next: string | null }>;
   get(id: string): Promise<Secret>;
-  /** RFC 7396. A member of `value` alone may be changed, e.g. `{value: {client_secret: "…"}}`. */
-  patch(id: string, patch: SecretPatch): Promise<Secret>;
+  /**
+   * RFC 7396. A member of `value` alone may be changed, e.g. `{value: {client_secret: "…"}}`. More `hosts` than before are for
+   * those who `mayWiden`, or who give the secret itself anew. @throws AppError (403) for anybody else.
+   */
+  patch(id: string, patch: SecretPatch, witness?: Witness<Secret>, mayWiden?: boolean): Promise<Secret>;
   /** @throws AppError (409) naming the watches and endpoints that use it. */
-  delete(id: string): Promise<void>;
+  delete(id: string, witness?: Witness): Promise<void>;
   /** @throws AppError when there is no such secret or it cannot be opened. */
   openCredential(secretId: string): Promise<Credential>;
   /** Many with one query; each that cannot be opened is its own `AppError`. */
@@ -38,14 +58,18 @@ const PATCH_TRIES = 5;
 
 /** @param checkUrl says what is wrong with a `token_url`, or null */
 export function createSecrets({ sql }: Database, vault: Vault, checkUrl: CheckUrl = () => null): Secrets {
-  async function create(body: unknown): Promise<Secret> {
+  async function create(body: unknown, witness?: Witness<Secret>): Promise<Secret> {
     const checked = parse(secretBody, body);
     requireTokenUrl(checked, checkUrl);
+    const { name, kind, hosts = null } = checked;
     const id = await store.newSecretId(sql);
     const sealed = await sealValue(vault, id, checked);
-    const row = await store.insertSecret(sql, { id, name: checked.name, kind: checked.kind, sealed });
-    if (!row) throw nameTaken(checked.name);
-    return show(row);
+    return sql.begin(async (transaction) => {
+      const row = await store.insertSecret(transaction, { id, name, kind, hosts, sealed });
+      if (!row) throw nameTaken(name);
+      await witness?.(transaction, show(row));
+      return show(row);
+    });
   }
 
   async function list(page: { limit: number; cursor?: string | undefined }) {
@@ -60,31 +84,43 @@ export function createSecrets({ sql }: Database, vault: Vault, checkUrl: CheckUr
     return show(await find(id));
   }
 
-  async function patch(id: string, changes: SecretPatch): Promise<Secret> {
+  async function patch(id: string, changes: SecretPatch, witness?: Witness<Secret>, mayWiden = false) {
     for (let tried = 0; tried < PATCH_TRIES; tried++) {
       const row = await find(id);
-      const updated = await applyPatch(row, changes);
+      if (!mayWiden) refuseWidening(row, changes);
+      const updated = await applyPatch(row, changes, witness);
       if (updated) return show(updated);
     }
     throw new AppError("conflict", "The secret is being changed by others at the same time; try again.");
   }
 
-  async function applyPatch(row: store.SecretRow, changes: SecretPatch): Promise<store.SecretRow | undefined> {
+  async function applyPatch(row: store.SecretRow, changes: SecretPatch, witness?: Witness<Secret>) {
     const { id, revision } = row;
     const name = changes.name ?? row.name;
     const kind = changes.kind ?? row.kind;
-    const keepsValue = changes.value === undefined && kind === row.kind;
+    const hosts = changes.hosts === undefined ? row.hosts : changes.hosts;
+    // A bound OAuth2 client is opened, to see whether its token_url lies within.
+    const isOpened = changes.hosts != null && kind === "oauth2_client_credentials";
+    const keepsValue = changes.value === undefined && kind === row.kind && !isOpened;
     try {
-      if (keepsValue) return await store.updateSecret(sql, { id, revision, name, kind, sealed: null });
-      const value = kind === row.kind ? await mergedValue(id, changes.value) : changes.value;
-      const checked = parse(secretBody, { name, kind, value });
+      if (keepsValue) return await update({ id, revision, name, kind, hosts, sealed: null }, witness);
+      const value = kind === row.kind ? await mergedValue(id, changes.value ?? {}) : changes.value;
+      const checked = parse(secretBody, { name, kind, value, hosts });
       requireTokenUrl(checked, checkUrl);
       const sealed = await sealValue(vault, id, checked);
-      return await store.updateSecret(sql, { id, revision, name: checked.name, kind, sealed });
+      return await update({ id, revision, name: checked.name, kind, hosts, sealed }, witness);
     } catch (error) {
       if ((error as { code?: unknown }).code === UNIQUE_VIOLATION) throw nameTaken(name);
       throw error;
     }
+  }
+
+  function update(secret: store.SecretChange, witness?: Witness<Secret>): Promise<store.SecretRow | undefined> {
+    return sql.begin(async (transaction) => {
+      const row = await store.updateSecret(transaction, secret);
+      if (row) await witness?.(transaction, show(row));
+      return row;
+    });
   }
 
   /** A damaged value is no obstacle to entering it anew: then the patch has to be complete. */
@@ -95,13 +131,14 @@ export function createSecrets({ sql }: Database, vault: Vault, checkUrl: CheckUr
     return mergePatch(current, change);
   }
 
-  async function remove(id: string): Promise<void> {
+  async function remove(id: string, witness?: Witness): Promise<void> {
     const uuid = uuidOf(id);
     await sql.begin(async (transaction) => {
       const found = await store.lockSecret(transaction, uuid);
       if (!found) throw notFound(id);
       if (found.total > 0) throw inUse(found);
       await store.deleteSecret(transaction, uuid);
+      await witness?.(transaction, { id });
     });
   }
 
@@ -126,7 +163,8 @@ export function createSecrets({ sql }: Database, vault: Vault, checkUrl: CheckUr
   async function openRow(row: store.SealedSecret): Promise<OpenedSecret | AppError> {
     try {
       const value = await openValue(vault, row);
-      return { id: row.id, revision: row.revision, credential: toCredential({ kind: row.kind, value } as SecretBody) };
+      const credential = toCredential({ kind: row.kind, value, hosts: row.hosts } as SecretBody);
+      return { id: row.id, revision: row.revision, credential };
     } catch (error) {
       if (error instanceof AppError) return error;
       throw error;
@@ -151,6 +189,7 @@ function show(row: store.SecretRow): Secret {
     id: publicId("secret", row.id),
     name: row.name,
     kind: row.kind,
+    hosts: row.hosts,
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
   };
@@ -166,8 +205,16 @@ function parse<T>(schema: z.ZodType<T>, input: unknown): T {
 
 function requireTokenUrl(body: SecretBody, checkUrl: CheckUrl): void {
   if (body.kind !== "oauth2_client_credentials") return;
-  const fault = checkUrl(body.value.token_url);
+  const fault = checkUrl(body.value.token_url) ?? boundFault(body.hosts ?? null, body.value.token_url);
   if (fault) throw new AppError("invalid", fault, { faults: [{ pointer: "/value/token_url", message: fault }] });
+}
+
+function refuseWidening({ kind, hosts }: store.SecretRow, changes: SecretPatch): void {
+  if (changes.hosts === undefined || isWithin(hosts, changes.hosts)) return;
+  if (replacesSecret(changes.kind ?? kind, changes.value)) return;
+  const message =
+    "Only an admin may let a secret go to more hosts; or give its value anew, with the hosts that you want.";
+  throw new AppError("forbidden", message, { faults: [{ pointer: "/hosts", message }] });
 }
 
 /** Zod's own messages name the expected type, never the value found. */

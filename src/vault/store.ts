@@ -6,12 +6,30 @@ export type SecretRow = {
   id: string;
   name: string;
   kind: SecretKind;
+  /** Where it may go; null: anywhere. */
+  hosts: string[] | null;
   revision: number;
   created_at: Date;
   updated_at: Date;
 };
 
-export type SealedSecret = { id: string; kind: SecretKind; sealed: string; revision: number };
+/** `sealed` null: the value stays as it is. */
+export type SecretChange = {
+  id: string;
+  revision: number;
+  name: string;
+  kind: SecretKind;
+  hosts: string[] | null;
+  sealed: string | null;
+};
+
+export type SealedSecret = {
+  id: string;
+  kind: SecretKind;
+  hosts: string[] | null;
+  sealed: string;
+  revision: number;
+};
 
 export type FetchFailure = { problem: string; refused: boolean };
 
@@ -25,45 +43,48 @@ export async function newSecretId(sql: SqlRunner): Promise<string> {
 
 export async function insertSecret(
   sql: SqlRunner,
-  secret: { id: string; name: string; kind: SecretKind; sealed: string },
+  secret: { id: string; name: string; kind: SecretKind; hosts: string[] | null; sealed: string },
 ): Promise<SecretRow | undefined> {
   const [row] = await sql<SecretRow[]>`
-    insert into deltahook.secrets (id, name, kind, sealed)
-    values (${secret.id}, ${secret.name}, ${secret.kind}, ${secret.sealed})
+    insert into deltahook.secrets (id, name, kind, hosts, sealed)
+    values (${secret.id}, ${secret.name}, ${secret.kind}, ${secret.hosts}, ${secret.sealed})
     on conflict (name) do nothing
-    returning id, name, kind, revision, created_at, updated_at`;
+    returning id, name, kind, hosts, revision, created_at, updated_at`;
   return row;
 }
 
 /** Newest first, after (older than) the given id. */
 export async function listSecrets(sql: SqlRunner, after: string | null, limit: number): Promise<SecretRow[]> {
   return sql<SecretRow[]>`
-    select id, name, kind, revision, created_at, updated_at from deltahook.secrets
+    select id, name, kind, hosts, revision, created_at, updated_at from deltahook.secrets
     where ${after}::uuid is null or id < ${after} order by id desc limit ${limit}`;
 }
 
 export async function findSecret(sql: SqlRunner, id: string): Promise<SecretRow | undefined> {
   const [row] = await sql<SecretRow[]>`
-    select id, name, kind, revision, created_at, updated_at from deltahook.secrets where id = ${id}`;
+    select id, name, kind, hosts, revision, created_at, updated_at from deltahook.secrets where id = ${id}`;
   return row;
 }
 
 export async function findSealed(sql: SqlRunner, ids: readonly string[]): Promise<SealedSecret[]> {
   return sql<SealedSecret[]>`
-    select id, kind, sealed, revision from deltahook.secrets where id = any(${[...ids]}::uuid[])`;
+    select id, kind, hosts, sealed, revision from deltahook.secrets where id = any(${[...ids]}::uuid[])`;
+}
+
+export async function findHosts(sql: SqlRunner, ids: readonly string[]): Promise<Map<string, string[] | null>> {
+  const rows = await sql<{ id: string; hosts: string[] | null }[]>`
+    select id, hosts from deltahook.secrets where id = any(${[...ids]}::uuid[])`;
+  return new Map(rows.map(({ id, hosts }) => [id, hosts]));
 }
 
 /** Only if nobody changed it since `revision`. @returns undefined when somebody did. Throws 23505 for a taken name. */
-export async function updateSecret(
-  sql: SqlRunner,
-  secret: { id: string; revision: number; name: string; kind: SecretKind; sealed: string | null },
-): Promise<SecretRow | undefined> {
+export async function updateSecret(sql: SqlRunner, secret: SecretChange): Promise<SecretRow | undefined> {
   const [row] = await sql<SecretRow[]>`
     update deltahook.secrets
-    set name = ${secret.name}, kind = ${secret.kind}, sealed = coalesce(${secret.sealed}, sealed),
+    set name = ${secret.name}, kind = ${secret.kind}, hosts = ${secret.hosts}, sealed = coalesce(${secret.sealed}, sealed),
         revision = revision + 1, updated_at = now()
     where id = ${secret.id} and revision = ${secret.revision}
-    returning id, name, kind, revision, created_at, updated_at`;
+    returning id, name, kind, hosts, revision, created_at, updated_at`;
   return row;
 }
 

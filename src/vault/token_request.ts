@@ -27,6 +27,7 @@ export async function fetchToken(outbound: Outbound, client: OAuthClient, timeou
       timeoutMs,
       maxBytes: MAX_REPLY_BYTES,
       oversize: "fail",
+      ...(client.hosts ? { onlyHosts: client.hosts } : {}),
     });
 
   const basic = `Basic ${basicUserPass(formEncode(client.clientId), formEncode(client.clientSecret))}`;

@@ -3,6 +3,7 @@ import { AppError, messageOf } from "../platform/errors.ts";
 import { publicId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import { type Repeater, repeat } from "../platform/repeat.ts";
+import type { Witness } from "../platform/witness.ts";
 import type { Governor, Source } from "./governor.ts";
 import * as store from "./host_store.ts";
 import type { LearnedHold } from "./limits.ts";
@@ -27,7 +28,7 @@ export type Hosts = {
   list(page: { limit: number; cursor?: string | undefined }): Promise<{ data: Host[]; next: string | null }>;
   get(host: string): Promise<Host>;
   /** RFC 7396: null goes back to the settings. */
-  patch(host: string, patch: HostPatch): Promise<Host>;
+  patch(host: string, patch: HostPatch, witness?: Witness): Promise<Host>;
   /** A warning for whoever adds load to this host, or null. */
   warning(host: string): Promise<string | null>;
 };
@@ -102,12 +103,15 @@ export function createHosts(sql: Sql, defaults: { concurrency: number; rate: num
       return { data: rows.map(show), next: names.length > limit ? (rows.at(-1)?.host ?? null) : null };
     },
     get,
-    async patch(host, patch) {
+    async patch(host, patch, witness) {
       const [row] = await store.readHosts(sql, [host]);
       if (!row) throw notFound(host);
       const concurrency = patch.concurrency === undefined ? row.concurrency : patch.concurrency;
       const rate = patch.rate === undefined ? row.rate : patch.rate;
-      await store.saveLimits(sql, { host, concurrency, rate });
+      await sql.begin(async (tx) => {
+        await store.saveLimits(tx, { host, concurrency, rate });
+        await witness?.(tx, { id: host });
+      });
       return get(host);
     },
     async warning(host) {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../platform/clock.ts";
+import type { SqlRunner } from "../platform/database.ts";
 import { parseId } from "../platform/ids.ts";
 import type { Json } from "../platform/json.ts";
 import { LONGEST_SECRET_BYTES } from "../vault/credentials.ts";
@@ -12,8 +13,11 @@ import { type Extracted, extract, type Hash } from "./extract.ts";
 import { keyedHash } from "./redaction.ts";
 import { toldProblem } from "./reply.ts";
 import type { Answer } from "./send.ts";
+import { readDefinition, type StoredWatch } from "./stored_watch.ts";
 import type { WatchInput } from "./watch.ts";
 import { type KnownWatch, knownWatch } from "./watch_cache.ts";
+import { watchNotFound, watchUuid } from "./watches.ts";
+import { findWatch } from "./watches_store.ts";
 
 export type PreviewedField = { value: Json } | { missing: true } | { error: string };
 
@@ -31,25 +35,43 @@ export type Preview = {
 const SHOWN_BYTES = 64 * 1024;
 const SHOWN_ITEMS = 100;
 
-/** Runs a watch once without saving it. `check` refuses what its body alone does not tell. */
+/**
+ * Runs a watch once without saving it. `check` refuses what its body alone does not tell. `of` is the id of a saved
+ * watch that this is a change of: `***` in a header keeps the value that it has, as long as the same server is asked.
+ */
 export function createPreview(deps: {
+  sql: SqlRunner;
   clock: Clock;
   vault: Vault;
   ask(ask: Ask): Promise<Asked>;
   check(input: WatchInput): Promise<void>;
-}): (input: WatchInput, signal: AbortSignal) => Promise<Preview> {
-  const { clock, vault } = deps;
+}): (input: WatchInput, signal: AbortSignal, of?: string) => Promise<Preview> {
+  const { sql, clock, vault } = deps;
 
-  return async (input, signal) => {
+  async function storedOf(id: string): Promise<{ id: string; request: StoredWatch["request"] }> {
+    const row = await findWatch(sql, watchUuid(id));
+    if (!row) throw watchNotFound(id);
+    return { id: row.id, request: readDefinition(row.definition).request };
+  }
+
+  return async (input, signal, of) => {
     await deps.check(input);
-    const id = clock.uuid();
-    const headers = await sealHeaders(vault, id, input.request.headers, {}, "/request/headers");
+    const stored = of === undefined ? null : await storedOf(of);
+    const id = stored?.id ?? clock.uuid();
+    const isSameServer = stored !== null && originOf(stored.request.url) === originOf(input.request.url);
+    const earlier = isSameServer ? stored.request.headers : {};
+    const headers = await sealHeaders(vault, id, input.request.headers, earlier, "/request/headers");
     const secretId = input.secret_id === null ? null : parseId("secret", input.secret_id);
     const watch = knownWatch({ id, revision: 0, secretId }, { ...input, request: { ...input.request, headers } });
     const secret = secretId === null ? null : { id: secretId, revision: null };
     const asked = await deps.ask({ watch, secret, conditions: null, quietBody: null, signal });
     return previewOf(watch, asked);
   };
+}
+
+function originOf(url: string): string {
+  const { protocol, host } = new URL(url);
+  return `${protocol}//${host}`;
 }
 
 function previewOf(watch: KnownWatch, asked: Asked): Preview {

@@ -55,7 +55,8 @@ export async function readyRequest(
   const sealed = Object.keys(plain.headers).filter((name) => typeof plain.headers[name] !== "string");
   const hide = redactor(sealed.flatMap((name) => headerSecrets(headers[name] ?? "")));
   const request = { url: plain.url, headers };
-  if (!credential) return { ...request, secretHeaders: sealed, redact: hide, credential, bare: request };
+  if (!credential)
+    return { ...request, secretHeaders: sealed, onlyHosts: null, redact: hide, credential, bare: request };
   const applied = applyCredential(credential, request);
   return {
     ...applied,

@@ -2,8 +2,9 @@ import type { Publish } from "../delivering/publish.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Database } from "../platform/database.ts";
 import { AppError } from "../platform/errors.ts";
-import { uuidTime } from "../platform/ids.ts";
+import { publicId, uuidTime } from "../platform/ids.ts";
 import { type Json, type JsonObject, parseJson } from "../platform/json.ts";
+import type { Witness } from "../platform/witness.ts";
 import { type Backtest, type BacktestInput, createBacktest } from "./backtest.ts";
 import type { Chunks } from "./chunk.ts";
 import { keyOfRow } from "./collect.ts";
@@ -29,6 +30,9 @@ export type ShownState = {
   items_total: number;
 };
 
+/** A held poll that was confirmed or discarded, by its watch. */
+export type SettledPoll = { id: string; events: number };
+
 /** What people do with the polls of a watch. */
 export type Runs = {
   /** Polls now, as the schedule would, and answers the poll. @throws AppError (409) while one is running. */
@@ -39,9 +43,9 @@ export type Runs = {
   ): Promise<{ rows: store.PollRow[]; show(row: store.PollRow): ShownPoll }>;
   state(id: string): Promise<ShownState>;
   /** States what a held poll found, and takes its values as the reference. @returns how many events */
-  confirmHeld(id: string): Promise<{ events: number }>;
+  confirmHeld(id: string, witness?: Witness<SettledPoll>): Promise<{ events: number }>;
   /** Takes the values of a held poll as the reference and states nothing. */
-  discardHeld(id: string): Promise<void>;
+  discardHeld(id: string, witness?: Witness<SettledPoll>): Promise<void>;
   /** The events that the kept bodies would have given. `accept` reads the watch as it would be, or throws. */
   backtest(id: string, change: BacktestInput, accept: (merged: unknown) => WatchInput): Promise<Backtest>;
 };
@@ -58,7 +62,11 @@ export function createRuns(deps: {
   const { clock, publish, chunks } = deps;
   const { sql } = deps.database;
 
-  async function settleHeld(id: string, isConfirmed: boolean): Promise<{ events: number }> {
+  async function settleHeld(
+    id: string,
+    isConfirmed: boolean,
+    witness?: Witness<SettledPoll>,
+  ): Promise<{ events: number }> {
     const watchId = watchUuid(id);
     return sql.begin(async (tx) => {
       const row = await store.lockHeld(tx, watchId);
@@ -83,6 +91,7 @@ export function createRuns(deps: {
       const sequence = row.sequence + events.length;
       await store.applyHeld(tx, { watchId, sequence, upserts, deletes: [...held.state.deletes] });
       await publish(tx, events);
+      await witness?.(tx, { id: publicId("watch", watchId), events: events.length });
       return { events: events.length };
     }) as Promise<{ events: number }>;
   }
@@ -120,9 +129,9 @@ export function createRuns(deps: {
       };
     },
 
-    confirmHeld: (id) => settleHeld(id, true),
-    async discardHeld(id) {
-      await settleHeld(id, false);
+    confirmHeld: (id, witness) => settleHeld(id, true, witness),
+    async discardHeld(id, witness) {
+      await settleHeld(id, false, witness);
     },
 
     backtest: createBacktest({ sql, clock }),

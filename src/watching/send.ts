@@ -104,6 +104,7 @@ export function createSender(deps: {
       redirects: REDIRECTS,
       secretHeaders,
       signal,
+      ...(ready.onlyHosts ? { onlyHosts: ready.onlyHosts } : {}),
     };
     const result = await outbound.request(body === null ? call : { ...call, body });
     if (result.ok) return { kind: "answer", answer: result, ready };

@@ -2,10 +2,12 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../platform/clock.ts";
 import type { Database } from "../platform/database.ts";
 import { AppError, type FieldFault } from "../platform/errors.ts";
-import { parseId } from "../platform/ids.ts";
+import { parseId, publicId } from "../platform/ids.ts";
 import { stringifyJson } from "../platform/json.ts";
 import { mergePatch } from "../platform/merge_patch.ts";
 import type { Outbound } from "../platform/outbound.ts";
+import type { Witness } from "../platform/witness.ts";
+import { bindingFaults } from "../vault/bindings.ts";
 import { type StoredHeaders, sealHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
 import { readsAlike, sharingKey } from "./compile.ts";
@@ -20,10 +22,17 @@ import { bodiesToKeep, hasRedacted, type WatchInput } from "./watch.ts";
 import { hostOf } from "./watch_cache.ts";
 import * as store from "./watches_store.ts";
 
+/** What was made together: `id` only of a single one. */
+export type CreatedWatches = { id: string | null; ids: string[] };
+
 /** The resource `/v1/watches`. Ids are public ones (`watch_…`); an unknown one throws a 404. */
 export type Watches = {
   /** All or none. The first poll of each is due at once. */
-  create(inputs: readonly WatchInput[], pointerOf?: (index: number) => string): Promise<ShownWatch[]>;
+  create(
+    inputs: readonly WatchInput[],
+    pointerOf?: (index: number) => string,
+    witness?: Witness<CreatedWatches>,
+  ): Promise<ShownWatch[]>;
   /** Newest first; `cursor` is the UUID of the last watch of the page before, `next` the id of the last one here. */
   list(page: {
     filter: store.WatchFilter;
@@ -32,13 +41,13 @@ export type Watches = {
   }): Promise<{ data: ShownWatch[]; next: string | null }>;
   get(id: string): Promise<ShownWatch>;
   /** RFC 7396. `judge` reads the merged body, and throws when it is not acceptable. */
-  patch(id: string, patch: object, judge: (merged: unknown) => WatchInput): Promise<ShownWatch>;
-  remove(id: string): Promise<void>;
+  patch(id: string, patch: object, judge: (merged: unknown) => WatchInput, witness?: Witness): Promise<ShownWatch>;
+  remove(id: string, witness?: Witness): Promise<void>;
   /** Refuses what the body alone does not tell: unknown secrets and endpoints, an address that may not be asked. */
   check(inputs: readonly WatchInput[], pointerOf?: (index: number) => string): Promise<void>;
-  pause(id: string): Promise<ShownWatch>;
+  pause(id: string, witness?: Witness): Promise<ShownWatch>;
   /** Polls at once. */
-  resume(id: string): Promise<ShownWatch>;
+  resume(id: string, witness?: Witness): Promise<ShownWatch>;
 };
 
 const CHANGE_TRIES = 5;
@@ -81,6 +90,13 @@ export function createWatches(deps: {
     );
     const secrets = await store.existing(sql, "secrets", secretIds);
     const endpoints = await store.existing(sql, "endpoints", endpointIds);
+    const bindings = await bindingFaults(
+      sql,
+      inputs.map(({ secret_id, request }) => ({
+        secretId: secret_id && parseId("secret", secret_id),
+        url: request.url,
+      })),
+    );
     const faults: FieldFault[] = [];
     for (const [index, input] of inputs.entries()) {
       const refuse = (place: string, message: string) =>
@@ -91,6 +107,8 @@ export function createWatches(deps: {
       if (input.secret_id !== null && !secrets.has(parseId("secret", input.secret_id) ?? "")) {
         refuse("/secret_id", "there is no such secret; GET /v1/secrets lists all");
       }
+      const bound = bindings[index];
+      if (bound) refuse("/secret_id", bound);
       for (const [place, id] of input.endpoint_ids.entries()) {
         if (endpoints.has(parseId("endpoint", id) ?? "")) continue;
         refuse(`/endpoint_ids/${place}`, "there is no such endpoint; GET /v1/endpoints lists all");
@@ -133,17 +151,32 @@ export function createWatches(deps: {
     };
   }
 
-  async function turn(id: string, write: typeof store.pauseWatch): Promise<ShownWatch> {
-    if (!(await write(sql, watchUuid(id)))) throw watchNotFound(id);
+  /** @throws AppError (404) when the write finds no such watch. */
+  async function write(id: string, work: typeof store.pauseWatch, witness: Witness | undefined): Promise<void> {
+    const uuid = watchUuid(id);
+    await sql.begin(async (tx) => {
+      if (!(await work(tx, uuid))) throw watchNotFound(id);
+      await witness?.(tx, { id: publicId("watch", uuid) });
+    });
+  }
+
+  async function turn(id: string, work: typeof store.pauseWatch, witness?: Witness): Promise<ShownWatch> {
+    await write(id, work, witness);
     deps.wake();
     return get(id);
   }
 
   return {
-    async create(inputs, pointerOf = () => "") {
+    async create(inputs, pointerOf = () => "", witness) {
       await check(inputs, pointerOf);
       const rows = await Promise.all(inputs.map((input, index) => rowOf(clock.uuid(), input, null, pointerOf(index))));
-      await withKnownSecrets(store.insertWatches(sql, rows));
+      const ids = rows.map(({ id }) => publicId("watch", id));
+      await withKnownSecrets(
+        sql.begin(async (tx) => {
+          await store.insertWatches(tx, rows);
+          await witness?.(tx, { id: ids.length === 1 ? (ids[0] ?? null) : null, ids });
+        }),
+      );
       deps.wake();
       const found = new Map(
         (
@@ -171,7 +204,7 @@ export function createWatches(deps: {
 
     check,
 
-    async patch(id, patch, judge) {
+    async patch(id, patch, judge, witness) {
       for (let tried = 0; tried < CHANGE_TRIES; tried++) {
         const row = await find(id);
         const before = readDefinition(row.definition);
@@ -180,20 +213,22 @@ export function createWatches(deps: {
         const changed = await rowOf(row.id, input, before, "");
         const fieldKeys = Object.keys(input.fields).map((name) => `f:${name}`);
         const keepBodies = readsAlike(shownWatch(before), input) ? bodiesToKeep(input) : 0;
-        const write = { ...changed, revision: row.revision, fieldKeys, hasItems: input.items !== null, keepBodies };
-        if (!(await withKnownSecrets(store.updateWatch(sql, write)))) continue;
+        const update = { ...changed, revision: row.revision, fieldKeys, hasItems: input.items !== null, keepBodies };
+        const updated = sql.begin(async (tx) => {
+          const done = await store.updateWatch(tx, update);
+          if (done) await witness?.(tx, { id: publicId("watch", row.id) });
+          return done;
+        });
+        if (!(await withKnownSecrets(updated))) continue;
         deps.wake();
         return get(id);
       }
       throw new AppError("conflict", "The watch is being changed by others at the same time; try again.");
     },
 
-    async remove(id) {
-      if (!(await store.deleteWatch(sql, watchUuid(id)))) throw watchNotFound(id);
-    },
-
-    pause: (id) => turn(id, store.pauseWatch),
-    resume: (id) => turn(id, store.resumeWatch),
+    remove: (id, witness) => write(id, store.deleteWatch, witness),
+    pause: (id, witness) => turn(id, store.pauseWatch, witness),
+    resume: (id, witness) => turn(id, store.resumeWatch, witness),
   };
 }
 

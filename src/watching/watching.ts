@@ -68,7 +68,8 @@ export type Watching = {
   finish(): Promise<void>;
   watches: Watches;
   runs: Runs;
-  preview(input: WatchInput, signal: AbortSignal): Promise<Preview>;
+  /** `of`: the id of the saved watch that this is a change of. */
+  preview(input: WatchInput, signal: AbortSignal, of?: string): Promise<Preview>;
   hosts: Hosts;
 };
 
@@ -128,7 +129,7 @@ export function createWatching(deps: WatchingDeps): Watching {
     },
     watches,
     runs: createRuns({ database, clock, publish, chunks, leaseMs }),
-    preview: createPreview({ clock, vault, ask, check: (input) => watches.check([input]) }),
+    preview: createPreview({ sql, clock, vault, ask, check: (input) => watches.check([input]) }),
     hosts,
   };
 }

@@ -169,4 +169,6 @@ async function seedRollups({ database: { sql } }: WholeApp): Promise<void> {
         'polls_failed', 'polls_held', 'delivery_latency_ms', 'attempt_ms', 'poll_lag_ms', 'poll_ms']) metric,
       (select array_agg(case when place between 20 and 60 then place else 0 end order by place) as buckets
        from generate_series(1, 80) place) shape`;
+  // As the maintenance does each hour.
+  await sql`select deltahook.sum_rollup_hours()`;
 }

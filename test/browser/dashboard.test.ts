@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { createSetupLink } from "../../src/identity/setup.ts";
+import { parseId } from "../../src/platform/ids.ts";
 import { eventually, login } from "../support/server.ts";
 import { chromiumPath, openBrowser } from "./chromium.ts";
 import { addPerson, type Dashboard, signIn, startDashboard, watchFaults } from "./dashboard.ts";
@@ -12,6 +13,8 @@ const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js"
 /** What is folded away is looked at too. */
 const OPEN_ALL = "document.querySelectorAll('details').forEach((each) => { each.open = true; })";
 const PATIENCE_MS = 60_000;
+/** Who sets the server up. */
+const ADA = { email: "ada@example.com", password: "correct horse battery staple" };
 
 const contexts: BrowserContext[] = [];
 let browser: Browser;
@@ -44,24 +47,51 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
     afterAll(() => dashboard?.stop(), PATIENCE_MS);
 
     test(
-      "set-up by link, a first watch by clicking, and the webhook of its first change",
+      "set-up by link, a first watch by clicking, and its webhook seen in play",
       async () => {
-        const { server, source, receiver, database } = dashboard;
+        const { server, database } = dashboard;
         const page = await openPage();
         const token = await createSetupLink(database);
         await page.goto(`${server.url}/setup?token=${token}`);
-        await page.getByLabel("Email").fill("ada@example.com");
-        await page.getByLabel("Password").fill("correct horse battery staple");
+        await page.getByLabel("Email").fill(ADA.email);
+        await page.getByLabel("Password").fill(ADA.password);
         await page.getByRole("button", { name: "Create the account" }).click();
         await page.getByRole("heading", { name: "Overview" }).waitFor();
-        await page.getByRole("link", { name: "Create a watch" }).click();
 
+        await page.getByText("Nothing was polled in this time.").first().waitFor();
+
+        await page.getByRole("link", { name: "Create a watch" }).click();
+        await page.getByRole("link", { name: "Take the built-in sample" }).click();
+        await page.getByRole("button", { name: "Try it" }).click();
+        await page.getByRole("button", { name: /^"(pending|paid|shipped)"$/ }).click();
+        expect(await page.getByLabel("Fields", { exact: true }).inputValue()).toBe("status = $.order.status");
+        expect(await page.getByLabel("The built-in receiver").isChecked()).toBe(true);
+        await page.getByRole("button", { name: "Save the watch" }).click();
+        await page.getByText("Created.").waitFor();
+
+        await page.getByRole("link", { name: "Play", exact: true }).first().click();
+        const first = page.locator("#received details").last();
+        await first.getByText("sample.order.changed").first().waitFor();
+        await first.getByText("signature verified").waitFor();
+        expect(await first.textContent()).toMatch(
+          /"field": "status",\s+"path": "\$.order.status",\s+"kind": "changed"/,
+        );
+      },
+      PATIENCE_MS,
+    );
+
+    test(
+      "a watch of a real source sends its first change to a real receiver",
+      async () => {
+        const { server, source, receiver } = dashboard;
+        const page = await openPage();
+        await signIn(page, server, ADA);
+        await page.goto(`${server.url}/watches/new`);
         await page.getByLabel("Address or curl command").fill(source.url);
         await page.getByLabel("How often").fill("1s");
         await page.getByRole("button", { name: "Try it" }).click();
         await page.getByRole("button", { name: '"pending"' }).click();
-        expect(await page.getByLabel("Fields", { exact: true }).inputValue()).toBe("status = $.order.status");
-        await page.getByLabel("Endpoint", { exact: true }).fill(receiver.url);
+        await page.getByLabel("Or a new endpoint").fill(receiver.url);
         await page.getByRole("button", { name: "Save the watch" }).click();
         await page.getByText("Created.").waitFor();
         await eventually(
@@ -81,6 +111,10 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
         await page.goto(`${server.url}/deliveries`);
         await page.getByRole("link", { name: "watch.changed" }).first().click();
         await page.getByText("thank you").waitFor();
+        await page.goto(server.url);
+        for (const kind of ["deliveries", "latency", "polls", "lag"]) {
+          await page.locator(`[data-plot="${kind}"] canvas`).waitFor();
+        }
       },
       PATIENCE_MS,
     );
@@ -145,17 +179,15 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
       PATIENCE_MS,
     );
 
-    test("the live log shows a webhook within a second, holds what comes during a pause, and filters", async () => {
+    test("the live log shows a webhook, holds what comes during a pause, and filters", async () => {
       const { server } = dashboard;
       const page = await openPage();
       await signIn(page, server);
       await page.goto(`${server.url}/live?show=deliveries`);
       await page.locator("#stream-state").getByText("live", { exact: true }).waitFor();
       const api = await login(server);
-      const startedAt = performance.now();
       await api.call("POST", `/v1/endpoints/${seeded.healthy}/test`);
       await page.locator(".log li", { hasText: "test.ping" }).waitFor();
-      expect(performance.now() - startedAt).toBeLessThan(2_000);
 
       await page.getByRole("button", { name: "Pause" }).click();
       const before = await page.locator(".log li").count();
@@ -165,10 +197,28 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
       await page.getByRole("button", { name: "Go on" }).click();
       await page.locator(".log li").nth(before).waitFor();
       expect(await page.locator(".log li", { hasText: "poll" }).count()).toBe(0);
-
-      await page.goto(`${server.url}/live`);
-      await page.locator(".log li", { hasText: "Order 42" }).first().waitFor();
     });
+
+    test(
+      "the live log shows a poll within a second of its being recorded",
+      async () => {
+        const { server } = dashboard;
+        const page = await openPage();
+        await signIn(page, server);
+        await page.goto(`${server.url}/live?show=polls`);
+        await page.locator("#stream-state").getByText("live", { exact: true }).waitFor();
+        const api = await login(server);
+        // A busy machine may be late once; the page may not be late as a rule.
+        const lateness: number[] = [];
+        while (lateness.length < 3 && Math.min(...lateness, Number.POSITIVE_INFINITY) >= 1_000) {
+          const { body: poll } = await api.call<Poll>("POST", `/v1/watches/${seeded.list}/poll`);
+          const recordedAt = Date.parse(poll.at) + poll.ms;
+          lateness.push((await shownAt(page, `live-${parseId("poll", poll.id)}`)) - recordedAt);
+        }
+        expect(Math.min(...lateness)).toBeLessThan(1_000);
+      },
+      PATIENCE_MS,
+    );
 
     test("a viewer sees everything and finds nothing to press, and is refused when trying", async () => {
       const { server } = dashboard;
@@ -196,8 +246,8 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
         .fill(`curl '${source.url}' -H 'Authorization: Bearer hidden-token'`);
       await page.getByRole("button", { name: "Try it" }).click();
       await page.getByRole("button", { name: "Watch this list" }).click();
-      expect(await page.getByLabel("Elements").inputValue()).toBe("$.orders[*]");
-      expect(await page.getByLabel("Key").inputValue()).toBe("$.id");
+      expect(await page.getByLabel("Elements", { exact: true }).inputValue()).toBe("$.orders[*]");
+      expect(await page.getByLabel("Key", { exact: true }).inputValue()).toBe("$.id");
       expect(await page.getByLabel("Fields of each element").inputValue()).toBe("status = $.status");
       const value = page.getByRole("button", { name: '"paid"' });
       await value.click();
@@ -205,8 +255,26 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
       await value.click();
       expect(await page.getByLabel("Fields", { exact: true }).inputValue()).toBe("");
       await page.getByRole("button", { name: "Try it" }).click();
-      await page.getByText("elements were found in the list").waitFor();
+      await page.getByText("element was found in the list").waitFor();
       expect(await page.content()).not.toContain("hidden-token");
+    });
+
+    test("a watch is edited where it was made: another value is tried, clicked and saved", async () => {
+      const { server } = dashboard;
+      const page = await openPage();
+      await signIn(page, server);
+      await page.goto(`${server.url}/watches/${seeded.list}`);
+      await page.getByRole("link", { name: "Edit" }).click();
+      expect(await page.getByLabel("Elements", { exact: true }).inputValue()).toBe("$.orders[*]");
+      expect(await page.getByLabel("Where the next one stands").isVisible()).toBe(false);
+      await page.getByLabel("Pages", { exact: true }).selectOption("cursor");
+      expect(await page.getByLabel("Where the next one stands").isVisible()).toBe(true);
+      await page.getByLabel("Pages", { exact: true }).selectOption("");
+      await page.getByRole("button", { name: "Try it" }).click();
+      await page.getByRole("button", { name: "42", exact: true }).click();
+      await page.getByRole("button", { name: "Save the changes" }).click();
+      await page.getByText("Saved.").waitFor();
+      await page.getByText("id = $.order.id").waitFor();
     });
 
     test("without JavaScript: a filter, a form and a button do what they say", async () => {
@@ -310,10 +378,17 @@ async function signInHere(page: Page): Promise<void> {
   await page.getByRole("heading", { name: "Overview" }).waitFor();
 }
 
+/** When an element with an id is there, as the page's own clock says: milliseconds since 1970. */
+async function shownAt(page: Page, id: string): Promise<number> {
+  const look = `document.getElementById("${id}") ? resolve(Date.now()) : requestAnimationFrame(look)`;
+  return Number(await page.evaluate(`new Promise((resolve) => { const look = () => ${look}; look(); })`));
+}
+
 function isFocused(locator: ReturnType<Page["getByRole"]>): Promise<boolean> {
   return locator.evaluate((element) => element === element.ownerDocument.activeElement);
 }
 
+type Poll = { id: string; at: string; ms: number };
 type AxeResult = { violations: { id: string; impact: string; nodes: { html: string }[] }[] };
 
 /** By `evaluate`, since the policy of the pages lets no script tag be added. */

@@ -114,6 +114,8 @@ export function pagesOf(seeded: Seeded): Record<string, string> {
     watches: "/watches",
     watch: `/watches/${seeded.watch}`,
     "watch-edit": `/watches/${seeded.watch}/edit`,
+    "watch-edit-json": `/watches/${seeded.watch}/edit?as=json`,
+    "watch-edit-list": `/watches/${seeded.list}/edit`,
     "watch-new": "/watches/new",
     endpoints: "/endpoints",
     endpoint: `/endpoints/${seeded.healthy}`,

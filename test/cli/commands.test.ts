@@ -189,6 +189,8 @@ describe("on a database of one's own", () => {
     const done = await run(["vault", "rotate", "--json"]);
     expect(JSON.parse(done.out)).toMatchObject({ resealed: 1, unopened: [], finished: true });
     expect(done.err).toContain("secrets: 1 rows read; 1 values resealed");
+    const entries = await sql`select 1 from deltahook.audit_log where actor_kind = 'cli' and action = 'rotate'`;
+    expect(entries.length).toBe(2);
     expect(done.code).toBe(0);
   });
 });

@@ -42,6 +42,13 @@ describe.skipIf(missing.length > 0)(here, () => {
     expect(Labels["org.opencontainers.image.version"]).toBe(manifest.version);
   });
 
+  test("is as large to download as the README says, and no more than 150 MB", () => {
+    const told = /image of (\d+) MB/.exec(readFileSync(join(ROOT, "README.md"), "utf8"))?.[1];
+    const megabytes = image.downloadBytes() / 1_000_000;
+    expect(megabytes).toBeLessThanOrEqual(150);
+    expect(Math.abs(megabytes - Number(told)), `${megabytes.toFixed(1)} MB`).toBeLessThan(10);
+  }, 120_000);
+
   test("serves within 15 s under any uid on a read-only root, delivers, stops in time, and starts again with everything", async () => {
     const receiver = startReceiver();
     const slow = startReceiver(() => new Promise(() => {}));

@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
@@ -33,6 +43,8 @@ export type Image = {
   config: ImageConfig;
   /** Starts a container of it. `volume` is a folder; resolves when the server says that it is ready. */
   start(options: { user: string; volume: string; env: Record<string, string> }): Promise<Container>;
+  /** What a registry would send: its layers, compressed by gzip. */
+  downloadBytes(): number;
   remove(): void;
 };
 
@@ -83,6 +95,11 @@ export function buildImage(): Image {
   return {
     config,
     start: (options) => startContainer(root, config, options),
+    downloadBytes() {
+      run("buildah", "push", "--compression-format", "gzip", "localhost/deltahook", `oci:${home}/pushed`);
+      const blobs = join(home, "pushed/blobs/sha256");
+      return readdirSync(blobs).reduce((sum, blob) => sum + statSync(join(blobs, blob)).size, 0);
+    },
     remove() {
       run("buildah", "umount", container);
       run("buildah", "rm", container);

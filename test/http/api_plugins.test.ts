@@ -11,6 +11,10 @@ beforeAll(async () => {
       'import { definePlugin } from "deltahook/plugin";\n\nexport default definePlugin({ name: "broken", transform( });\n',
     "fails.ts": pluginText("fails", 'transform() { throw new Error("no order"); }'),
     "lines.ts": pluginText("lines", 'parse(response) { return response.body.split(" "); }'),
+    "seals.ts": pluginText(
+      "seals",
+      'sign(request, { secret }) { return { headers: { "x-seal": secret.kind + " " + secret.token } }; }',
+    ),
     "signs.ts": pluginText("signs", 'sign(request) { return { headers: { "x-method": request.method } }; }'),
   });
   app = await testApp({ routes: pluginRoutes(host) });
@@ -66,6 +70,14 @@ describe("POST /v1/plugins/:name/try", () => {
       200,
       { result: { headers: { "x-method": "POST" }, url: null, body: null } },
     ],
+    [
+      "a sign with a made-up secret",
+      "seals",
+      { request: { secret: { kind: "bearer", token: "t" } } },
+      200,
+      { result: { headers: { "x-seal": "bearer t" } } },
+    ],
+    ["a secret of no kind", "seals", { request: { secret: { kind: "oauth2", token: "t" } } }, 422, {}],
     ["options that do not fit", "template", { event: {} }, 200, { error: expect.stringContaining("options") }],
     ["no sample", "slack", {}, 422, { detail: expect.stringContaining("Give a sample") }],
     ["two samples", "slack", { event: {}, response: {} }, 422, {}],

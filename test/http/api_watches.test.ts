@@ -37,11 +37,7 @@ beforeAll(async () => {
     secrets: node.secrets,
     rollups: node.rollups,
     readiness: async () => [],
-    routes: [
-      ...watchRoutes({ database, watches, runs, preview }),
-      ...hostRoutes({ database, hosts }),
-      ...jsonpathRoutes(),
-    ],
+    routes: [...watchRoutes({ database, watches, runs, preview }), ...hostRoutes({ hosts }), ...jsonpathRoutes()],
     publicUrl: PUBLIC_URL,
     metricsPublic: false,
     log: silentLog,

@@ -1,12 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { formatSource, parseSource } from "../../src/http/pages/curl.ts";
+import { isCurl, parseCurl } from "../../src/http/pages/curl.ts";
 import { bodyOf, formOf, patchOf } from "../../src/http/pages/endpoint_form.ts";
-import { patchBetween } from "../../src/http/pages/merge.ts";
 import { localPath, themeCookie, themeOf } from "../../src/http/pages/visitor.ts";
-import { watchBodyOf, watchFormOf } from "../../src/http/pages/watch_form.ts";
-import type { AppError } from "../../src/platform/errors.ts";
 import { parseJson, stringifyJson } from "../../src/platform/json.ts";
-import { mergePatch } from "../../src/platform/merge_patch.ts";
+import { mergePatch, patchBetween } from "../../src/platform/merge_patch.ts";
 import { pretty } from "../../views/deliveries.tsx";
 import { relative } from "../../views/pieces.tsx";
 
@@ -14,7 +11,7 @@ describe("what is pasted as a source", () => {
   const plain = { method: "GET", headers: {}, body: null, credential: null };
   const url = "https://erp.example.com/orders?a=1&b=2";
   const accepted: [name: string, text: string, request: object][] = [
-    ["an address", ` ${url} `, { ...plain, url }],
+    ["an address alone", ` curl ${url.replace("&", "\\&")} `, { ...plain, url }],
     [
       "a command with quotes and continued lines",
       `curl '${url}' \\\n  -H 'Accept: text/json' \\\n  --compressed`,
@@ -68,72 +65,26 @@ describe("what is pasted as a source", () => {
     ["no scheme, as curl has it", "curl localhost:3000/x", { ...plain, url: "http://localhost:3000/x" }],
   ];
   for (const [name, text, request] of accepted) {
-    test(`${name}`, () => expect<object>(parseSource(text)).toEqual(request));
+    test(`${name}`, () => expect<object>(parseCurl(text)).toEqual(request));
   }
 
   const refused: [text: string, says: string][] = [
-    ["", "Paste the address"],
-    ["hello world", "neither one address nor a command"],
+    ["hello world", "no command that begins with curl"],
     ["curl -X POST", "names no address"],
     ["curl http://a.example -d 'a=b'", "is not JSON"],
     ["curl http://a.example -H nothing", "has no colon"],
     ["curl -u ada http://a.example", "user:password"],
   ];
   for (const [text, says] of refused) {
-    test(`refused: ${text || "nothing"}`, () => expect(() => parseSource(text)).toThrow(says));
+    test(`refused: ${text || "nothing"}`, () => expect(() => parseCurl(text)).toThrow(says));
   }
 
-  test("a request written as text reads as the same request, quotes included", () => {
-    const request = {
-      method: "PATCH",
-      url: "https://a.example/it's",
-      headers: { "x-a": "b'c" },
-      body: { n: [1, null] },
-    };
-    expect(parseSource(formatSource(request))).toEqual({ ...request, credential: null });
-  });
-});
-
-describe("the form of a watch", () => {
-  const request = { method: "GET", url: "https://a.example/b", headers: {}, body: null, credential: null };
-
-  test("its lines become fields, conditions and endpoints; the name is the address", () => {
-    const form = watchFormOf({
-      every: "30s",
-      fields: "status = $.a.status\r\n\r\n total=$.total ",
-      conditions: "status becomes paid\ntotal crosses_above 12345678901234567890\nstatus changes",
-      ep_1: "on",
-    });
-    expect(watchBodyOf(form, request)).toMatchObject({
-      name: "a.example/b",
-      schedule: { every: "30s" },
-      fields: { status: "$.a.status", total: "$.total" },
-      endpoint_ids: ["ep_1"],
-    });
-    expect(JSON.stringify(watchBodyOf(form, request).conditions)).toBe(
-      '[{"field":"status","op":"becomes","value":"paid"},{"field":"total","op":"crosses_above","value":12345678901234567890},{"field":"status","op":"changes"}]',
+  test("a body keeps every digit, and only a command is one", () => {
+    expect(stringifyJson(parseCurl(`curl ${url} -d '{"n":12345678901234567890}'`).body)).toBe(
+      '{"n":12345678901234567890}',
     );
+    expect(["curl x", " curl\n", "https://a.example/curl", "curly"].map(isCurl)).toEqual([true, true, false, false]);
   });
-
-  test("five words are a cron line", () => {
-    expect(watchBodyOf(watchFormOf({ every: "0 9 * * 1-5" }), request).schedule).toEqual({ cron: "0 9 * * 1-5" });
-  });
-
-  for (const [name, fields, place] of [
-    ["a line without a path", { fields: "status" }, "/fields"],
-    ["a name twice", { fields: "a = $.a\na = $.b" }, "/fields"],
-    ["a condition of one word", { conditions: "status" }, "/conditions"],
-    ["an element's line without a path", { items_path: "$[*]", items_fields: "x = y" }, "/items_fields"],
-  ] as const) {
-    test(`refused at its place: ${name}`, () => {
-      try {
-        watchBodyOf(watchFormOf({ ...fields }), request);
-        throw new Error("nothing was thrown");
-      } catch (error) {
-        expect((error as AppError).faults[0]?.pointer).toBe(place);
-      }
-    });
-  }
 });
 
 test("an endpoint's form says what it was made of, and a patch of it takes out headers that are gone", () => {

@@ -12,6 +12,14 @@ beforeAll(async () => {
       "broken.ts":
         'import { definePlugin } from "deltahook/plugin";\nexport default definePlugin({ name: "broken", (;\n',
       "lines.ts": pluginText("lines", 'parse(response) { return response.body.split(" "); }'),
+      "both.ts": pluginText(
+        "both",
+        `parse(response) { return { status: response.status, type: response.headers["content-type"], n: response.body }; },
+        sign(request, { secret }) {
+          if (secret === null) throw new Error("no secret");
+          return { headers: { "x-signature": secret.token + request.body }, url: request.url + "?signed=1" };
+        }`,
+      ),
       "shout.ts": pluginText(
         "shout",
         `options: z.object({
@@ -41,10 +49,12 @@ describe("the page of plugins", () => {
     expect(text).toMatch(/shout\.ts[\s\S]*?Hooks: transform · version [0-9a-f]{12}/);
     expect(text).toMatch(/broken\.ts, line 2: [\s\S]*?Mend the file/);
     expect(text).toContain('href="/plugins/shout/try"');
-    for (const none of ["lines", "broken"]) expect(text).not.toContain(`href="/plugins/${none}/try"`);
+    expect(text).toContain('href="/plugins/lines/try"');
+    expect(text).not.toContain('href="/plugins/broken/try"');
     expect((await look("/plugins", "viewer")).text).not.toContain("/try");
     expect((await look("/plugins/shout/try", "viewer")).status).toBe(403);
-    for (const none of ["lines", "broken", "nowhere"]) expect((await look(`/plugins/${none}/try`)).status).toBe(404);
+    for (const none of ["broken", "nowhere"]) expect((await look(`/plugins/${none}/try`)).status).toBe(404);
+    expect((await look("/plugins/lines/try?hook=sign")).status).toBe(404);
   });
 });
 
@@ -84,6 +94,40 @@ describe("trying a plugin", () => {
     expect((await send("/plugins/shout/try", { event: '{"type":"skip.me"}' })).text).toContain("nothing would be sent");
     const failed = await send("/plugins/shout/try", { event: EVENT, "option.shout.times": "many" });
     expect(failed.text).toMatch(/It fails on this sample[\s\S]*times/);
+  });
+
+  test("a reply is shown as what a watch would read in it", async () => {
+    expect((await look("/plugins/lines/try")).text).toMatch(/<textarea id="reply"[^>]*>id;status/);
+    const { status, text } = await send("/plugins/lines/try", { status: "200", content_type: "", reply: "a b" });
+    expect(status).toBe(200);
+    expect(text).toMatch(/What a watch would read[\s\S]*<code>\[\n {2}&quot;a&quot;,\n {2}&quot;b&quot;\n\]<\/code>/);
+    expect(text).toMatch(/<textarea id="reply"[^>]*>a b</);
+  });
+
+  test("a plugin with several hooks is tried by each; a request is shown without it and with it", async () => {
+    const page = (await look("/plugins/both/try?hook=sign")).text;
+    expect(page).toMatch(/href="\/plugins\/both\/try\?hook=sign" aria-current="true">Requests/);
+    const request = { hook: "sign", method: "put", url: "https://a.example/b", headers: "accept: text/csv", body: "5" };
+    const secret = '{"kind": "bearer", "token": "made-up"}';
+    const { text } = await send("/plugins/both/try", { ...request, secret });
+    expect(text).toContain("<del>PUT https://a.example/b</del>");
+    expect(text).toContain("<ins>PUT https://a.example/b?signed=1</ins>");
+    expect(text).toContain("<ins>x-signature: made-up5</ins>");
+    expect((await send("/plugins/both/try", { ...request, secret: "" })).text).toMatch(
+      /such a poll would fail[^<]*no secret/,
+    );
+    const reply = { hook: "parse", status: "404", content_type: "text/x", reply: "7" };
+    expect((await send("/plugins/both/try", reply)).text).toMatch(/404,\n.*text\/x/);
+  });
+
+  test.each([
+    ["status", { hook: "parse", status: "99" }],
+    ["url", { hook: "sign", url: "nowhere" }],
+    ["headers", { hook: "sign", url: "https://a.example", headers: "accept" }],
+    ["secret", { hook: "sign", url: "https://a.example", secret: '{"kind": "oauth2"}' }],
+  ])("a sample that cannot be read is told at its field: %s", async (field, typed) => {
+    const { status, text } = await send("/plugins/both/try", typed as Record<string, string>);
+    expect([status, text.includes(`id="${field}-fault"`)]).toEqual([422, true]);
   });
 
   test("what is no JSON is told at its field", async () => {

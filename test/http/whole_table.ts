@@ -29,6 +29,7 @@ export function roomRoutes(at: { database: Database; target: ConnectionTarget })
     authorise: async (_id, request) => ({
       ...request,
       secretHeaders: [],
+      onlyHosts: null,
       redact: (text) => text,
       refused: async () => false,
     }),
@@ -49,7 +50,7 @@ export function roomRoutes(at: { database: Database; target: ConnectionTarget })
   });
   return [
     ...watchRoutes({ database, ...watching }),
-    ...hostRoutes({ database, hosts: watching.hosts }),
+    ...hostRoutes({ hosts: watching.hosts }),
     ...jsonpathRoutes(),
     ...deliveringRoutes({ database, resources, checkUrl: loopback.checkUrl }),
   ];

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { audit, listAudit } from "../../src/identity/audit.ts";
+import { audit, listAudit, pruneAudit } from "../../src/identity/audit.ts";
 import { testDatabase } from "../support/database.ts";
 
 let db: Awaited<ReturnType<typeof testDatabase>>;
@@ -38,6 +38,20 @@ test("keeps no value that looks like a secret, at any depth", async () => {
     value: "***",
     headers: [{ Authorization: "***", accept: "a" }],
   });
+});
+
+test("is dropped when it is older than its term, however much there is", async () => {
+  const { sql } = db.database;
+  const now = Date.now();
+  const ids = Array.from({ length: 4_100 }, (_, i) => Bun.randomUUIDv7("hex", now - 8 * 86_400_000 + i));
+  await sql`
+    insert into deltahook.audit_log (id, actor_kind, actor_name, action, resource_kind)
+    select id, 'system', 'x', 'old', 'node' from unnest(${ids}::uuid[]) id`;
+  await audit(sql, { actor: "system", action: "young", resource: { kind: "node" } });
+  await pruneAudit(sql, new Date(now - 7 * 86_400_000));
+  const left = (await listAudit(db.database, { limit: 200 })).data.map(({ action }) => action);
+  expect(left).toContain("young");
+  expect(left).not.toContain("old");
 });
 
 test("joins the transaction that it tells about", async () => {

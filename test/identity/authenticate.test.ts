@@ -56,7 +56,7 @@ describe("authenticating", () => {
   });
 
   test("takes the header before the cookie", async () => {
-    const session = await identity.sessions.start(userId, {}, start);
+    const session = await identity.sessions.start(userId, {}, undefined, start);
     const found = await identity.authenticate({ authorization: "Bearer dhk_x", cookie: `deltahook=${session}` }, start);
     expect(reason(found)).toBe("unknown");
   });
@@ -74,16 +74,16 @@ describe("sessions", () => {
   });
 
   test("end after 12 hours unused and after 7 days in any case", async () => {
-    const token = await identity.sessions.start(userId, {}, start);
+    const token = await identity.sessions.start(userId, {}, undefined, start);
     expect(reason(await browser(token, after(12 * HOUR - 1)))).toBe("ok");
     expect(reason(await browser(token, after(24 * HOUR - 1)))).toBe("expired");
-    const used = await identity.sessions.start(userId, {}, start);
+    const used = await identity.sessions.start(userId, {}, undefined, start);
     for (let hours = 11; hours < 168; hours += 11) expect(reason(await browser(used, after(hours * HOUR)))).toBe("ok");
     expect(reason(await browser(used, after(168 * HOUR)))).toBe("expired");
   });
 
   test("write when they were seen at most once a minute", async () => {
-    const token = await identity.sessions.start(userId, {}, start);
+    const token = await identity.sessions.start(userId, {}, undefined, start);
     const seen = async () => {
       const [row] = await db.database.sql<{ seen_at: Date }[]>`select seen_at from deltahook.sessions`;
       return (row?.seen_at.getTime() ?? 0) - start.getTime();
@@ -131,9 +131,9 @@ describe("login tokens", () => {
       await identity.loginTokens.issue(userId, start),
       await identity.loginTokens.issue(userId, start),
     ];
-    await identity.loginTokens.revoke(one.token, start);
-    await identity.loginTokens.revoke(one.token, start);
-    await identity.loginTokens.revoke("nonsense", start);
+    await identity.loginTokens.revoke(one.token, undefined, start);
+    await identity.loginTokens.revoke(one.token, undefined, start);
+    await identity.loginTokens.revoke("nonsense", undefined, start);
     expect(reason(await bearer(one.token, start, other))).toBe("unknown");
     expect(reason(await bearer(two.token, start, other))).toBe("ok");
   });
@@ -175,7 +175,12 @@ describe("API keys", () => {
   const body = { name: "ci", role: "editor" as const, expires_at: null, rate_limit: null };
 
   test("are shown once, stored hashed, and come with their role and limit", async () => {
-    const created = await identity.apiKeys.create(admin, { ...body, rate_limit: { max: 50, perMs: 1_000 } }, start);
+    const created = await identity.apiKeys.create(
+      admin,
+      { ...body, rate_limit: { max: 50, perMs: 1_000 } },
+      undefined,
+      start,
+    );
     expect(created.key).toMatch(/^dhk_[\w-]{43}$/);
     expect(created).toMatchObject({ created_by: publicUser(), rate_limit: { max: 50, per: "1s" }, last_used_at: null });
     expect(created.key).toStartWith(created.hint);
@@ -216,10 +221,15 @@ describe("API keys", () => {
   });
 
   test("expire, and are not made to have expired already", async () => {
-    const { key } = await identity.apiKeys.create(admin, { ...body, expires_at: after(HOUR).toISOString() }, start);
+    const { key } = await identity.apiKeys.create(
+      admin,
+      { ...body, expires_at: after(HOUR).toISOString() },
+      undefined,
+      start,
+    );
     expect(reason(await bearer(key, after(HOUR - 1)))).toBe("ok");
     expect(reason(await bearer(key, after(HOUR)))).toBe("expired");
-    const late = identity.apiKeys.create(admin, { ...body, expires_at: start.toISOString() }, after(1));
+    const late = identity.apiKeys.create(admin, { ...body, expires_at: start.toISOString() }, undefined, after(1));
     await expect(late).rejects.toMatchObject({ faults: [{ pointer: "/expires_at" }] });
   });
 
@@ -260,12 +270,12 @@ describe("API keys", () => {
 
 test("the sweep drops what has expired and nothing else", async () => {
   const { sql } = db.database;
-  const kept = await identity.sessions.start(userId, {}, start);
-  await identity.sessions.start(userId, {}, after(-13 * HOUR));
+  const kept = await identity.sessions.start(userId, {}, undefined, start);
+  await identity.sessions.start(userId, {}, undefined, after(-13 * HOUR));
   const { token } = await identity.loginTokens.issue(userId, start);
-  await identity.loginTokens.revoke(token, start);
+  await identity.loginTokens.revoke(token, undefined, start);
   await sql`insert into deltahook.revoked_tokens values (gen_random_uuid(), ${after(-1)})`;
-  await sweepIdentity(db.database, start);
+  await sweepIdentity(db.database, { auditMs: 86_400_000 }, start);
   expect(await sql`select 1 from deltahook.sessions`).toHaveLength(1);
   expect(await sql`select 1 from deltahook.revoked_tokens`).toHaveLength(1);
   expect(reason(await browser(kept))).toBe("ok");

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { listAudit } from "../../src/identity/audit.ts";
 import { changePassword, signIn } from "../../src/identity/login.ts";
 import { createSessions } from "../../src/identity/sessions.ts";
 import { createUsers, type Users } from "../../src/identity/users.ts";
@@ -21,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => db.drop());
 beforeEach(async () => {
-  await db.database.sql`truncate deltahook.users, deltahook.login_throttle cascade`;
+  await db.database.sql`truncate deltahook.users, deltahook.login_throttle, deltahook.audit_log cascade`;
   adaId = (await users.create({ email, name: "Ada", role: "admin", password: PASSWORD })).id;
 });
 
@@ -115,6 +116,53 @@ describe("signing in", () => {
     await good();
     const rows = await db.database.sql<{ failures: number }[]>`select failures from deltahook.login_throttle`;
     expect(rows.every((row) => row.failures === 0)).toBe(true);
+  });
+});
+
+describe("the audit log of failed sign-ins", () => {
+  const entries = async () => {
+    const { data } = await listAudit(db.database, { limit: 50 });
+    return data.map(({ action, actor, resource, address, detail }) => ({ action, actor, resource, address, detail }));
+  };
+  const nobody = { kind: "system" as const, id: null, name: "not signed in" };
+
+  test("names the account and counts what repeats within a minute", async () => {
+    for (let i = 0; i < 3; i++) await bad(home, after(i));
+    await bad(home, after(61));
+    await bad("203.0.113.7", after(2));
+    const entry = { action: "login_failed", actor: nobody, resource: { kind: "user", id: adaId } };
+    expect(await entries()).toEqual([
+      { ...entry, address: "203.0.113.7", detail: { why: "wrong password", email } },
+      { ...entry, address: home, detail: { why: "wrong password", email } },
+      { ...entry, address: home, detail: { why: "wrong password", email, count: 3 } },
+    ]);
+  });
+
+  test("keeps no address that is nobody's, for it may be a mistyped password, and is not filled by guessing", async () => {
+    for (let i = 0; i < 20; i++) await bad(home, start, `planted-${i}`);
+    expect(await entries()).toEqual([
+      {
+        action: "login_failed",
+        actor: nobody,
+        resource: { kind: "user", id: null },
+        address: home,
+        detail: { why: "no such account", count: 20 },
+      },
+    ]);
+  });
+
+  test("tells of lock-outs and of disabled accounts, and of no success", async () => {
+    for (let i = 0; i < 7; i++) await bad();
+    await good("203.0.113.9");
+    await users.create({ email: "eve@example.com", name: "", role: "admin", password: PASSWORD });
+    await users.patch(adaId, { disabled: true });
+    await good("203.0.113.9").catch(() => {});
+    const told = (await entries()).map(({ action, detail }) => [action, detail?.why, detail?.count ?? 1]);
+    expect(told).toEqual([
+      ["login_failed", "account disabled", 1],
+      ["login_locked", "locked", 2],
+      ["login_failed", "wrong password", 5],
+    ]);
   });
 });
 

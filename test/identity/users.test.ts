@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { listAudit } from "../../src/identity/audit.ts";
 import { createSessions } from "../../src/identity/sessions.ts";
 import { claimSetup, createSetupLink, ensureAdmin, isSetupLinkGood } from "../../src/identity/setup.ts";
 import { createUsers, type Users } from "../../src/identity/users.ts";
@@ -86,6 +87,8 @@ describe("setting up", () => {
     const made = await Promise.all([ensureAdmin(db.database, admin), ensureAdmin(db.database, admin)]);
     expect(made.filter((user) => user !== null)).toHaveLength(1);
     expect(await ensureAdmin(db.database, { email: "other@example.com", password: PASSWORD })).toBeNull();
+    const [entry] = (await listAudit(db.database, { limit: 1 })).data;
+    expect(entry).toMatchObject({ actor: { name: "DeltaHook" }, action: "set_up", detail: { email: admin.email } });
   });
 });
 

@@ -16,6 +16,7 @@ export const loopback = createOutbound({ allowedNetworks: parseAllowedNetworks([
 const noCredentials: Authorise = async (_id, request) => ({
   ...request,
   secretHeaders: [],
+  onlyHosts: null,
   redact: (text) => text,
   refused: async () => false,
 });

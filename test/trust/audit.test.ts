@@ -7,10 +7,14 @@ import { type WholeApp, wholeApp } from "./whole_app.ts";
 const EXCEPTIONS: Record<string, string> = {
   "POST /v1/events": "the event is the record; ingest runs at full speed",
   "POST /v1/events/batch": "the events are the record; ingest runs at full speed",
+  "POST /v1/listen/:id/answers": "each answer is the response of an attempt, kept with it",
   "POST /v1/jsonpath": "computes, stores nothing, sends nothing",
   "POST /v1/watches/:id/backtest": "computes, stores nothing, sends nothing",
   "POST /v1/plugins/:name/try": "computes, stores nothing, sends nothing",
 };
+
+/** They change nothing here: the entry is written by itself. */
+const OUTSIDE = /watches\/preview|watches\/:id\/poll|endpoints\/:id\/(test|secret)$/;
 
 const PASSWORD = "planted horse battery staple";
 const SECRET = "planted-value";
@@ -86,7 +90,7 @@ async function steps(): Promise<Step[]> {
   const operation = async () => {
     const [row] = await app.database.sql<{ id: string }[]>`
       insert into deltahook.operations (kind, request, state, created_by)
-      select kind, request, 'running', 'x' from deltahook.operations limit 1 returning id`;
+      values ('requeue', ${'{"kind":"requeue","filter":{"type":"never.seen"}}'}::text::json, 'running', 'x') returning id`;
     return `op_${row?.id.replaceAll("-", "")}`;
   };
   const step = (
@@ -200,13 +204,51 @@ type Row = {
   detail: unknown;
 };
 
-test("each route that changes something writes one entry: who, what, on which resource, from where, and no secret", async () => {
+/** Everything that the steps change, but what goes on by itself. */
+async function belongings(): Promise<string[]> {
+  const rows = await app.database.sql<{ line: string }[]>`
+    select to_jsonb(t)::text as line from deltahook.users t
+    union all select to_jsonb(t)::text from deltahook.passwords t
+    union all select to_jsonb(t)::text from deltahook.revoked_tokens t
+    union all select (to_jsonb(t) - 'seen_at')::text from deltahook.sessions t
+    union all select (to_jsonb(t) - 'last_used_at')::text from deltahook.api_keys t
+    union all select to_jsonb(t)::text from deltahook.secrets t
+    union all select to_jsonb(t)::text from deltahook.watches t
+    union all select to_jsonb(t)::text from deltahook.hosts t
+    union all select to_jsonb(t)::text from deltahook.endpoints t
+    union all select endpoint_id || ' ' || coalesce(paused_reason, 'open') from deltahook.endpoint_health
+    union all select 'operation ' || id from deltahook.operations where created_by <> 'x'
+    union all select 'letter ' || delivery_id from deltahook.dead_letters
+    union all select id || ' ' || state from deltahook.deliveries
+    order by 1`;
+  return rows.map(({ line }) => line);
+}
+
+async function refuseEntries(): Promise<void> {
+  await app.database.sql.unsafe(`
+    create function deltahook.refuse_entry() returns trigger language plpgsql as
+      $$ begin raise exception 'no entry can be written'; end $$;
+    create trigger refuse_entry before insert on deltahook.audit_log
+      for each row execute function deltahook.refuse_entry()`);
+}
+
+test("each route that changes something writes one entry: who, what, on which resource, from where, and no secret; without the entry there is no change", async () => {
   const { sql } = app.database;
   const all = await steps();
   const asked = new Set(all.map(({ route }) => route));
   const mutating = app.routes.filter(({ method, kind }) => method !== "GET" && kind !== "page");
   const forgotten = mutating.map(({ method, path }) => `${method} ${path}`).filter((route) => !asked.has(route));
   expect(forgotten.sort()).toEqual([...Object.keys(EXCEPTIONS), "POST /v1/setup"].sort());
+
+  await refuseEntries();
+  const before = await belongings();
+  for (const { route, ask } of all.filter(({ route }) => !OUTSIDE.test(route))) {
+    const { status } = await ask();
+    // Nobody gets in to log out.
+    expect([route, status]).toEqual([route, route.endsWith("/logout") ? 401 : 500]);
+  }
+  expect(await belongings()).toEqual(before);
+  await sql`drop function deltahook.refuse_entry cascade`;
 
   for (const { route, action, kind, ask } of all) {
     await sql`delete from deltahook.audit_log`;
@@ -227,14 +269,78 @@ test("each route that changes something writes one entry: who, what, on which re
   }
 }, 40_000);
 
-test("what is refused is not entered", async () => {
+test("the forms of the dashboard write theirs in the same way", async () => {
+  const { sql } = app.database;
+  const made = async (path: string, body: object) => id(await app.call("POST", path, body));
+  const user = await made("/v1/users", { email: "form@example.com", role: "editor", password: PASSWORD });
+  const key = await made("/v1/api-keys", { name: "k", role: "viewer" });
+  const secret = await made("/v1/secrets", { name: "of the forms", kind: "bearer", value: SECRET });
+  const endpoint = await made("/v1/endpoints", { url: receiver.url, event_types: ["none"] });
+  const ofForm = await made("/v1/watches", watch());
+  const person = { email: "other@example.com", role: "viewer", password: PASSWORD };
+  const forms: [string, Record<string, string>, string][] = [
+    ["/sign-in", { email: "form@example.com", password: PASSWORD }, "login user"],
+    ["/people", person, "create user"],
+    [`/people/${user}`, { email: "form@example.com", role: "viewer" }, "update user"],
+    [`/people/${user}/delete`, {}, "delete user"],
+    ["/api-keys", { name: "new", role: "viewer" }, "create api_key"],
+    [`/api-keys/${key}/delete`, {}, "delete api_key"],
+    ["/secrets", { name: "another", kind: "bearer", token: SECRET }, "create secret"],
+    [`/secrets/${secret}`, { name: "renamed", kind: "bearer" }, "update secret"],
+    [`/secrets/${secret}/delete`, {}, "delete secret"],
+    ["/endpoints", { name: "e", url: receiver.url }, "create endpoint"],
+    [`/endpoints/${endpoint}/edit`, { name: "other", url: receiver.url }, "update endpoint"],
+    [`/endpoints/${endpoint}/pause`, {}, "pause endpoint"],
+    [`/endpoints/${endpoint}/resume`, {}, "resume endpoint"],
+    [`/endpoints/${endpoint}/rotate`, {}, "rotate_secret endpoint"],
+    [`/endpoints/${endpoint}/recover`, { since: "2026-01-01T00:00:00Z" }, "recover endpoint"],
+    [`/endpoints/${endpoint}/delete`, {}, "delete endpoint"],
+    [`/watches/${ofForm}/pause`, {}, "pause watch"],
+    [`/watches/${ofForm}/resume`, {}, "resume watch"],
+    [`/watches/${ofForm}/delete`, {}, "delete watch"],
+    ["/dead-letters/requeue", { type: "never.seen" }, "requeue dead_letter"],
+  ];
+  const headers = { "content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin" };
+  const send = (path: string, fields: Record<string, string>) =>
+    app.call("POST", path, new URLSearchParams(fields).toString(), { headers });
+
+  await refuseEntries();
+  const before = await belongings();
+  for (const [path, fields] of forms) expect([path, (await send(path, fields)).status]).toEqual([path, 500]);
+  expect(await belongings()).toEqual(before);
+  await sql`drop function deltahook.refuse_entry cascade`;
+
+  for (const [path, fields, told] of forms) {
+    await sql`delete from deltahook.audit_log`;
+    expect([path, (await send(path, fields)).status < 400]).toEqual([path, true]);
+    const rows = await sql<Row[]>`select * from deltahook.audit_log`;
+    expect(rows.map(({ action, resource_kind }) => `${action} ${resource_kind}`)).toEqual([told]);
+    expect(JSON.stringify(rows)).not.toMatch(/planted/);
+  }
+});
+
+test("failed sign-ins are shown to admins in words", async () => {
+  await app.database.sql`delete from deltahook.audit_log`;
+  const login = (email: string) =>
+    app.call("POST", "/v1/auth/login", { email, password: "planted wrong" }, { as: "nobody" });
+  for (let i = 0; i < 3; i++) await login("one@example.com");
+  await login("planted-as-an-address");
+  const { text } = await app.call("GET", "/audit");
+  expect(text).toMatch(/login failed[\s\S]*wrong password · one@example\.com/);
+  expect(text).toContain("no such account");
+  expect(text).not.toMatch(/planted/);
+});
+
+test("what is refused is not entered, but a sign-in that failed is", async () => {
   const { sql } = app.database;
   await sql`delete from deltahook.audit_log`;
   await app.call("POST", "/v1/secrets", {});
   await app.call("DELETE", "/v1/watches/none");
   await app.call("POST", "/v1/secrets", { name: "x", kind: "bearer", value: "v" }, { as: "viewer" });
-  await app.call("POST", "/v1/auth/login", { email: "one@example.com", password: "wrong" }, { as: "nobody" });
   expect((await sql`select 1 from deltahook.audit_log`).length).toBe(0);
+  await app.call("POST", "/v1/auth/login", { email: "one@example.com", password: "wrong" }, { as: "nobody" });
+  const rows = await sql<Row[]>`select * from deltahook.audit_log`;
+  expect(rows.map(({ action, actor_name }) => [action, actor_name])).toEqual([["login_failed", "not signed in"]]);
 });
 
 test("the first account is entered too", async () => {

@@ -122,7 +122,7 @@ export async function wholeApp(options: WholeAppOptions = {}): Promise<WholeApp>
     readiness: async () => [{ name: "database", problem: null }],
     routes: [
       ...watchRoutes({ database, ...watching }),
-      ...hostRoutes({ database, hosts: watching.hosts }),
+      ...hostRoutes({ hosts: watching.hosts }),
       ...jsonpathRoutes(),
       ...deliveringRoutes({ database, resources, checkUrl }),
       ...pluginRoutes({ plugins }),

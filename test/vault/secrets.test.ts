@@ -40,7 +40,7 @@ describe("secrets", () => {
     ],
   ])("of the kind %s are created, shown without a value, and opened", async (kind, value, credential) => {
     const created = await secrets.create({ name: `kind ${kind}`, kind, value });
-    expect(Object.keys(created).sort()).toEqual(["created_at", "id", "kind", "name", "updated_at"]);
+    expect(Object.keys(created).sort()).toEqual(["created_at", "hosts", "id", "kind", "name", "updated_at"]);
     expect(created.id).toMatch(/^sec_[0-9a-f]{32}$/);
     expect(await secrets.get(created.id)).toEqual(created);
     expect(await secrets.openCredential(uuidOf(created.id))).toEqual(credential as never);

@@ -1,8 +1,7 @@
 import { type ApiKey, type ApiKeys, apiKeyBody, apiKeyPatch } from "../../identity/api_keys.ts";
-import type { Database } from "../../platform/database.ts";
 import { exampleId, listExample, listQuery, pageAnswer, pageOf } from "../lists.ts";
 import { type Route, route } from "../route.ts";
-import { createRecorder } from "./recorder.ts";
+import { createWitness } from "./recorder.ts";
 
 const TAG = "API keys";
 const EXAMPLE: ApiKey = {
@@ -18,8 +17,8 @@ const EXAMPLE: ApiKey = {
 };
 
 /** Keys for programs. Nobody hands out or touches a key above their own role. */
-export function apiKeyRoutes({ database, apiKeys }: { database: Database; apiKeys: ApiKeys }): Route[] {
-  const record = createRecorder(database, "api_key");
+export function apiKeyRoutes({ apiKeys }: { apiKeys: ApiKeys }): Route[] {
+  const witness = createWitness("api_key");
 
   return [
     route({
@@ -49,8 +48,8 @@ export function apiKeyRoutes({ database, apiKeys }: { database: Database; apiKey
         },
       ],
       async handle(request) {
-        const key = await apiKeys.create(request.principal, request.body);
-        await record(request, "create", key.id, { name: key.name, role: key.role });
+        const witnessed = witness<ApiKey>(request, "create", ({ name, role }) => ({ name, role }));
+        const key = await apiKeys.create(request.principal, request.body, witnessed);
         return { status: 201, body: key };
       },
     }),
@@ -75,8 +74,9 @@ export function apiKeyRoutes({ database, apiKeys }: { database: Database; apiKey
       bodyExample: { role: "viewer", rate_limit: null },
       answers: [{ status: 200, description: "The key as it is now", example: EXAMPLE }],
       async handle(request) {
-        const key = await apiKeys.patch(request.principal, request.id, request.body);
-        await record(request, "update", key.id, { changed: Object.keys(request.body), role: key.role });
+        const changed = Object.keys(request.body);
+        const witnessed = witness<ApiKey>(request, "update", ({ role }) => ({ changed, role }));
+        const key = await apiKeys.patch(request.principal, request.id, request.body, witnessed);
         return { status: 200, body: key };
       },
     }),
@@ -89,8 +89,7 @@ export function apiKeyRoutes({ database, apiKeys }: { database: Database; apiKey
       access: "editor",
       answers: [{ status: 204, description: "Deleted" }],
       async handle(request) {
-        await apiKeys.delete(request.principal, request.id);
-        await record(request, "delete", request.id);
+        await apiKeys.delete(request.principal, request.id, witness(request, "delete"));
         return { status: 204 };
       },
     }),

@@ -3,9 +3,8 @@ import type { Identity } from "../../identity/identity.ts";
 import { changePassword, loginBody, passwordBody, signIn } from "../../identity/login.ts";
 import type { Database } from "../../platform/database.ts";
 import { AppError } from "../../platform/errors.ts";
-import { publicId } from "../../platform/ids.ts";
 import { type Route, route } from "../route.ts";
-import { createRecorder } from "./recorder.ts";
+import { createRecorder, createWitness } from "./recorder.ts";
 
 /** Beside the throttle on accounts: each try costs a password hash, known account or not. */
 export const LOGIN_LIMIT = { max: 30, perMs: 60_000 };
@@ -15,6 +14,7 @@ const TAG = "Login";
 /** Login by email and password for programs; the token it gives is good for an hour. */
 export function authRoutes({ database, identity }: { database: Database; identity: Identity }): Route[] {
   const record = createRecorder(database, "user");
+  const witness = createWitness("user");
 
   return [
     route({
@@ -57,9 +57,9 @@ export function authRoutes({ database, identity }: { database: Database; identit
         }
         const authorization = headers.get("authorization");
         const session = authorization ? null : readSessionCookie(headers.get("cookie") ?? undefined, identity.https);
-        if (authorization) await identity.loginTokens.revoke(authorization.replace(/^Bearer +/i, "").trim());
-        if (session) await identity.sessions.end(session);
-        await record(request, "logout", publicId("user", principal.id));
+        const witnessed = witness(request, "logout");
+        if (authorization) await identity.loginTokens.revoke(authorization.replace(/^Bearer +/i, "").trim(), witnessed);
+        if (session) await identity.sessions.end(session, witnessed);
         return { status: 204, ...(session ? { headers: { "set-cookie": endedSessionCookie(identity.https) } } : {}) };
       },
     }),
@@ -75,8 +75,7 @@ export function authRoutes({ database, identity }: { database: Database; identit
       answers: [{ status: 204, description: "Changed; log in again" }],
       async handle(request) {
         const { principal, body, address } = request;
-        await changePassword(database, principal, { ...body, address });
-        if (principal.kind === "user") await record(request, "change_password", publicId("user", principal.id));
+        await changePassword(database, principal, { ...body, address, witness: witness(request, "change_password") });
         return { status: 204 };
       },
     }),

@@ -2,15 +2,14 @@ import { z } from "zod";
 import { DEATHS } from "../../delivering/dead_letter_store.ts";
 import type { DeadLetters, ShownLetter } from "../../delivering/dead_letters.ts";
 import type { Deliveries } from "../../delivering/deliveries.ts";
-import type { Operations } from "../../delivering/operations.ts";
-import type { Database } from "../../platform/database.ts";
+import type { Operations, ShownOperation } from "../../delivering/operations.ts";
 import { exampleId, listExample, listQuery, pageAnswer } from "../lists.ts";
-import { type Route, route } from "../route.ts";
+import { type Route, type RouteRequest, route } from "../route.ts";
 import { DELIVERY_EXAMPLE } from "./deliveries.ts";
 import { idFilter, momentInput, typeFilter } from "./filters.ts";
 import { OPERATION_EXAMPLE } from "./operations.ts";
 import { withRawMember } from "./raw_member.ts";
-import { createRecorder } from "./recorder.ts";
+import { createWitness } from "./recorder.ts";
 
 const TAG = "Dead letters";
 
@@ -30,6 +29,12 @@ const EXAMPLE: ShownLetter = {
   died_at: "2026-11-24T21:00:00.000Z",
 };
 
+const DISCARD_EXAMPLE: ShownOperation = {
+  ...OPERATION_EXAMPLE,
+  kind: "discard",
+  request: { endpoint: exampleId("endpoint"), until: "2026-11-21T20:00:00.000Z" },
+};
+
 const filters = {
   endpoint: idFilter("endpoint"),
   event: idFilter("event"),
@@ -47,15 +52,14 @@ const bulk = z.strictObject({
 });
 
 export type DeadLetterRouteDeps = {
-  database: Database;
   deadLetters: DeadLetters;
   deliveries: Deliveries;
   operations: Operations;
 };
 
 /** Deliveries whose retries are used up, to inspect, send again or discard. */
-export function deadLetterRoutes({ database, deadLetters, deliveries, operations }: DeadLetterRouteDeps): Route[] {
-  const record = createRecorder(database, "dead_letter");
+export function deadLetterRoutes({ deadLetters, deliveries, operations }: DeadLetterRouteDeps): Route[] {
+  const witness = createWitness("dead_letter");
 
   return [
     route({
@@ -92,8 +96,8 @@ export function deadLetterRoutes({ database, deadLetters, deliveries, operations
       access: "editor",
       answers: [{ status: 202, description: "The delivery that is owed again", example: DELIVERY_EXAMPLE }],
       async handle(request) {
-        const id = await deadLetters.requeue(request.id);
-        await record(request, "requeue", request.id, { delivery: id });
+        const tell = ({ id }: { id: string }) => ({ delivery: id });
+        const id = await deadLetters.requeue(request.id, witness(request, "requeue", tell, request.id));
         const { attempts: _, ...delivery } = await deliveries.get(id);
         return { status: 202, body: delivery };
       },
@@ -113,11 +117,9 @@ export function deadLetterRoutes({ database, deadLetters, deliveries, operations
       ],
       async handle(request) {
         const { filter, dry_run: dryRun } = request.body;
-        const by = request.principal.kind === "nobody" ? "" : request.principal.name;
-        const started = await operations.requeue(filter, { dryRun, by });
-        if ("dry_run" in started) return { status: 200, body: started };
-        await record(request, "requeue", null, { operation: started.id, filter: started.request });
-        return { status: 202, body: started };
+        const asked = { dryRun, by: nameOf(request) };
+        const started = await operations.requeue(filter, asked, witness(request, "requeue", tellStarted, null));
+        return { status: "dry_run" in started ? 200 : 202, body: started };
       },
     }),
 
@@ -130,18 +132,14 @@ export function deadLetterRoutes({ database, deadLetters, deliveries, operations
       body: bulk,
       bodyExample: { filter: { endpoint: exampleId("endpoint") }, dry_run: true },
       answers: [
-        {
-          status: 200,
-          description: "How many were discarded, at most 50,000, and how many are `left`; with `dry_run` only a count",
-          example: { discarded: 120, left: 0 },
-        },
+        { status: 202, description: "The operation that does it", example: DISCARD_EXAMPLE },
+        { status: 200, description: "How many it would be (`dry_run`)", example: { dry_run: true, total: 120 } },
       ],
       async handle(request) {
         const { filter, dry_run: dryRun } = request.body;
-        if (dryRun) return { status: 200, body: { dry_run: true, total: await deadLetters.countDiscardable(filter) } };
-        const done = await deadLetters.discardAll(filter);
-        await record(request, "discard", null, { filter: request.body.filter, discarded: done.discarded });
-        return { status: 200, body: done };
+        const asked = { dryRun, by: nameOf(request) };
+        const started = await operations.discard(filter, asked, witness(request, "discard", tellStarted, null));
+        return { status: "dry_run" in started ? 200 : 202, body: started };
       },
     }),
 
@@ -153,10 +151,17 @@ export function deadLetterRoutes({ database, deadLetters, deliveries, operations
       access: "editor",
       answers: [{ status: 204, description: "Discarded" }],
       async handle(request) {
-        await deadLetters.discard(request.id);
-        await record(request, "discard", request.id);
+        await deadLetters.discard(request.id, witness(request, "discard"));
         return { status: 204 };
       },
     }),
   ];
+}
+
+function nameOf({ principal }: Pick<RouteRequest<unknown, unknown>, "principal">): string {
+  return principal.kind === "nobody" ? "" : principal.name;
+}
+
+function tellStarted({ id, request }: ShownOperation) {
+  return { operation: id, filter: request };
 }

@@ -1,10 +1,9 @@
 import { z } from "zod";
 import type { Deliveries, ShownAttempt, ShownDelivery } from "../../delivering/deliveries.ts";
-import type { Database } from "../../platform/database.ts";
 import { exampleId, listExample, listQuery, pageAnswer } from "../lists.ts";
 import { type Route, route } from "../route.ts";
 import { idFilter } from "./filters.ts";
-import { createRecorder } from "./recorder.ts";
+import { createWitness } from "./recorder.ts";
 
 const TAG = "Deliveries";
 
@@ -51,8 +50,8 @@ const deliveriesQuery = listQuery.extend({
 });
 
 /** Each event owed to each endpoint, with every try. */
-export function deliveryRoutes({ database, deliveries }: { database: Database; deliveries: Deliveries }): Route[] {
-  const record = createRecorder(database, "delivery");
+export function deliveryRoutes({ deliveries }: { deliveries: Deliveries }): Route[] {
+  const witness = createWitness("delivery");
 
   return [
     route({
@@ -88,8 +87,8 @@ export function deliveryRoutes({ database, deliveries }: { database: Database; d
       access: "editor",
       answers: [{ status: 200, description: "The delivery as it is now", example: DELIVERY_EXAMPLE }],
       async handle(request) {
-        const delivery = await deliveries.retry(request.id);
-        await record(request, "retry", request.id);
+        const tell = ({ id }: { id: string }) => ({ delivery: id });
+        const delivery = await deliveries.retry(request.id, witness(request, "retry", tell, request.id));
         return { status: 200, body: delivery };
       },
     }),
@@ -108,9 +107,7 @@ export function deliveryRoutes({ database, deliveries }: { database: Database; d
         },
       ],
       async handle(request) {
-        const delivery = await deliveries.cancel(request.id);
-        await record(request, "cancel", delivery.id);
-        return { status: 200, body: delivery };
+        return { status: 200, body: await deliveries.cancel(request.id, witness(request, "cancel")) };
       },
     }),
   ];

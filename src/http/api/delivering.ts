@@ -6,6 +6,7 @@ import { deadLetterRoutes } from "./dead_letters.ts";
 import { deliveryRoutes } from "./deliveries.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { eventRoutes } from "./events.ts";
+import { listenRoutes } from "./listen.ts";
 import { operationRoutes } from "./operations.ts";
 
 /** All routes of the room that delivers. */
@@ -17,5 +18,6 @@ export function deliveringRoutes(deps: { database: Database; resources: Resource
     ...deliveryRoutes(parts),
     ...deadLetterRoutes(parts),
     ...operationRoutes(parts),
+    ...listenRoutes(parts),
   ];
 }

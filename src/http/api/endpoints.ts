@@ -2,7 +2,7 @@ import { z } from "zod";
 import { endpointInput, endpointPatch, secretRotation } from "../../delivering/endpoint_input.ts";
 import type { Endpoints, ShownEndpoint } from "../../delivering/endpoints.ts";
 import type { CheckUrl } from "../../delivering/input.ts";
-import type { Operations } from "../../delivering/operations.ts";
+import type { Operations, ShownOperation } from "../../delivering/operations.ts";
 import type { TestPing } from "../../delivering/test_ping.ts";
 import type { Database } from "../../platform/database.ts";
 import { exampleId, listExample, listQuery, pageAnswer } from "../lists.ts";
@@ -11,7 +11,7 @@ import { validate } from "../validation.ts";
 import { ATTEMPT_EXAMPLE } from "./deliveries.ts";
 import { momentInput } from "./filters.ts";
 import { OPERATION_EXAMPLE } from "./operations.ts";
-import { createRecorder } from "./recorder.ts";
+import { createRecorder, createWitness } from "./recorder.ts";
 
 const TAG = "Endpoints";
 
@@ -73,16 +73,17 @@ export type EndpointRouteDeps = {
 /** Where events go. */
 export function endpointRoutes({ database, endpoints, operations, ping, checkUrl }: EndpointRouteDeps): Route[] {
   const record = createRecorder(database, "endpoint");
+  const witness = createWitness("endpoint");
   const input = endpointInput(checkUrl);
 
   return [
     route({
       method: "GET",
       path: "/v1/endpoints",
-      summary: "List endpoints, the implicit ones of direct sends too",
+      summary: "List endpoints, the implicit ones of direct sends and those of who listens too",
       tag: TAG,
       access: "viewer",
-      query: listQuery.extend({ kind: z.enum(["subscribed", "direct"]).optional() }),
+      query: listQuery.extend({ kind: z.enum(["subscribed", "direct", "listen"]).optional() }),
       answers: [{ status: 200, description: "A page of endpoints, newest first", example: listExample(EXAMPLE) }],
       handle: async ({ query }) => pageAnswer("endpoint", await endpoints.list(query)),
     }),
@@ -97,8 +98,8 @@ export function endpointRoutes({ database, endpoints, operations, ping, checkUrl
       bodyExample: BODY,
       answers: [{ status: 201, description: "The endpoint", example: EXAMPLE }],
       async handle(request) {
-        const endpoint = await endpoints.create(request.body);
-        await record(request, "create", endpoint.id, { name: endpoint.name, url: endpoint.url });
+        const witnessed = witness<ShownEndpoint>(request, "create", ({ name, url }) => ({ name, url }));
+        const endpoint = await endpoints.create(request.body, witnessed);
         return { status: 201, body: endpoint };
       },
     }),
@@ -124,8 +125,9 @@ export function endpointRoutes({ database, endpoints, operations, ping, checkUrl
       answers: [{ status: 200, description: "The endpoint as it is now", example: EXAMPLE }],
       async handle(request) {
         const { body } = request;
-        const endpoint = await endpoints.patch(request.id, body, (merged) => validate(input, merged, "body"));
-        await record(request, "update", endpoint.id, { changed: Object.keys(body) });
+        const check = (merged: unknown) => validate(input, merged, "body");
+        const witnessed = witness(request, "update", { changed: Object.keys(body) });
+        const endpoint = await endpoints.patch(request.id, body, check, witnessed);
         return { status: 200, body: endpoint };
       },
     }),
@@ -138,8 +140,7 @@ export function endpointRoutes({ database, endpoints, operations, ping, checkUrl
       access: "editor",
       answers: [{ status: 204, description: "Deleted" }],
       async handle(request) {
-        await endpoints.remove(request.id);
-        await record(request, "delete", request.id);
+        await endpoints.remove(request.id, witness(request, "delete"));
         return { status: 204 };
       },
     }),
@@ -152,8 +153,7 @@ export function endpointRoutes({ database, endpoints, operations, ping, checkUrl
       access: "editor",
       answers: [{ status: 200, description: "The endpoint as it is now", example: EXAMPLE }],
       async handle(request) {
-        const endpoint = await endpoints.pause(request.id);
-        await record(request, "pause", endpoint.id);
+        const endpoint = await endpoints.pause(request.id, witness(request, "pause"));
         return { status: 200, body: endpoint };
       },
     }),
@@ -166,8 +166,7 @@ export function endpointRoutes({ database, endpoints, operations, ping, checkUrl
       access: "editor",
       answers: [{ status: 200, description: "The endpoint as it is now", example: EXAMPLE }],
       async handle(request) {
-        const endpoint = await endpoints.resume(request.id);
-        await record(request, "resume", endpoint.id);
+        const endpoint = await endpoints.resume(request.id, witness(request, "resume"));
         return { status: 200, body: endpoint };
       },
     }),
@@ -216,8 +215,7 @@ export function endpointRoutes({ database, endpoints, operations, ping, checkUrl
       bodyExample: { expire_old_after: "24h" },
       answers: [{ status: 200, description: "The live signing secrets", example: SECRET_EXAMPLE }],
       async handle(request) {
-        const secret = await endpoints.rotateSecret(request.id, request.body);
-        await record(request, "rotate_secret", request.id);
+        const secret = await endpoints.rotateSecret(request.id, request.body, witness(request, "rotate_secret"));
         return { status: 200, body: secret };
       },
     }),
@@ -238,10 +236,10 @@ export function endpointRoutes({ database, endpoints, operations, ping, checkUrl
         const { since, until, status, dry_run: dryRun } = request.body;
         const statuses = status === "all" ? [...STATUSES] : [status];
         const by = request.principal.kind === "nobody" ? "" : request.principal.name;
-        const started = await operations.recover(request.id, { since, until, statuses, dryRun }, by);
-        if ("dry_run" in started) return { status: 200, body: started };
-        await record(request, "recover", request.id, { operation: started.id, status });
-        return { status: 202, body: started };
+        const tell = ({ id }: ShownOperation) => ({ operation: id, status });
+        const witnessed = witness(request, "recover", tell, request.id);
+        const started = await operations.recover(request.id, { since, until, statuses, dryRun }, by, witnessed);
+        return { status: "dry_run" in started ? 200 : 202, body: started };
       },
     }),
   ];

@@ -6,9 +6,8 @@ import {
   idempotencyKey,
   replayInput,
 } from "../../delivering/event_input.ts";
-import type { EventDraft, Events, ShownEvent } from "../../delivering/events.ts";
+import type { Accepted, EventDraft, Events, ShownEvent } from "../../delivering/events.ts";
 import type { CheckUrl } from "../../delivering/input.ts";
-import type { Database } from "../../platform/database.ts";
 import { AppError, invalid } from "../../platform/errors.ts";
 import { parseId } from "../../platform/ids.ts";
 import { elementSlices, memberSlices, type Slice } from "../../platform/json_slices.ts";
@@ -17,7 +16,7 @@ import { type Route, route } from "../route.ts";
 import { DELIVERY_EXAMPLE } from "./deliveries.ts";
 import { idFilter, typeFilter } from "./filters.ts";
 import { withRawMember } from "./raw_member.ts";
-import { createRecorder } from "./recorder.ts";
+import { createWitness } from "./recorder.ts";
 
 const TAG = "Events";
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -37,11 +36,11 @@ const EXAMPLE: ShownEvent = {
   created_at: "2026-11-21T20:00:00.000Z",
 };
 
-export type EventRouteDeps = { database: Database; events: Events; deliveries: Deliveries; checkUrl: CheckUrl };
+export type EventRouteDeps = { events: Events; deliveries: Deliveries; checkUrl: CheckUrl };
 
 /** Facts to tell: stated here, looked up, and told once more. */
-export function eventRoutes({ database, events, deliveries, checkUrl }: EventRouteDeps): Route[] {
-  const record = createRecorder(database, "event");
+export function eventRoutes({ events, deliveries, checkUrl }: EventRouteDeps): Route[] {
+  const witness = createWitness("event");
 
   return [
     route({
@@ -131,8 +130,8 @@ export function eventRoutes({ database, events, deliveries, checkUrl }: EventRou
       bodyExample: { endpoint_ids: [exampleId("endpoint")] },
       answers: [{ status: 202, description: "Its id and how many deliveries are owed", example: ACCEPTED }],
       async handle(request) {
-        const replayed = await events.replay(request.id, request.body);
-        await record(request, "replay", request.id, { deliveries: replayed.deliveries });
+        const witnessed = witness<Accepted>(request, "replay", ({ deliveries: made }) => ({ deliveries: made }));
+        const replayed = await events.replay(request.id, request.body, witnessed);
         return { status: 202, body: replayed };
       },
     }),

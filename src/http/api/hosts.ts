@@ -1,8 +1,7 @@
 import { z } from "zod";
-import type { Database } from "../../platform/database.ts";
 import type { Host, Hosts } from "../../watching/hosts.ts";
 import { type Route, route } from "../route.ts";
-import { createRecorder } from "./recorder.ts";
+import { createWitness } from "./recorder.ts";
 
 const TAG = "Hosts";
 
@@ -28,8 +27,8 @@ const hostPatch = z.strictObject({
 });
 
 /** What sources can take. */
-export function hostRoutes({ database, hosts }: { database: Database; hosts: Hosts }): Route[] {
-  const record = createRecorder(database, "host");
+export function hostRoutes({ hosts }: { hosts: Hosts }): Route[] {
+  const witness = createWitness("host");
 
   return [
     route({
@@ -63,8 +62,8 @@ export function hostRoutes({ database, hosts }: { database: Database; hosts: Hos
       bodyExample: { concurrency: 4, rate: 10 },
       answers: [{ status: 200, description: "The host as it is now", example: EXAMPLE }],
       async handle(request) {
-        const host = await hosts.patch(request.params.host ?? "", request.body);
-        await record(request, "update", host.host, { ...request.body });
+        const witnessed = witness(request, "update", { ...request.body });
+        const host = await hosts.patch(request.params.host ?? "", request.body, witnessed);
         return { status: 200, body: host };
       },
     }),

@@ -1,8 +1,7 @@
 import type { Operations, ShownOperation } from "../../delivering/operations.ts";
-import type { Database } from "../../platform/database.ts";
 import { exampleId, listExample, listQuery, pageAnswer } from "../lists.ts";
 import { type Route, route } from "../route.ts";
-import { createRecorder } from "./recorder.ts";
+import { createWitness } from "./recorder.ts";
 
 const TAG = "Operations";
 
@@ -26,8 +25,8 @@ export const OPERATION_EXAMPLE: ShownOperation = {
 };
 
 /** Long work that a person started: recover and bulk requeue. */
-export function operationRoutes({ database, operations }: { database: Database; operations: Operations }): Route[] {
-  const record = createRecorder(database, "operation");
+export function operationRoutes({ operations }: { operations: Operations }): Route[] {
+  const witness = createWitness("operation");
 
   return [
     route({
@@ -67,9 +66,7 @@ export function operationRoutes({ database, operations }: { database: Database; 
         },
       ],
       async handle(request) {
-        const operation = await operations.cancel(request.id);
-        await record(request, "cancel", operation.id);
-        return { status: 200, body: operation };
+        return { status: 200, body: await operations.cancel(request.id, witness(request, "cancel")) };
       },
     }),
   ];

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { invalid } from "../../platform/errors.ts";
 import { parseJson, stringifyJson } from "../../platform/json.ts";
+import type { SignSecret } from "../../plugins/plugin.ts";
 import type { Hook, PluginInfo, Plugins, Trial, Tried } from "../../plugins/plugins.ts";
 import { type Route, route } from "../route.ts";
 
@@ -18,6 +19,16 @@ const EXAMPLE = {
 };
 
 const headers = z.record(z.string(), z.string()).default({});
+
+const text = z.string().max(10_000);
+
+/** A made-up secret for a sign hook; one of the vault is never given to a try. */
+export const sampleSecret: z.ZodType<SignSecret> = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("bearer"), token: text }),
+  z.strictObject({ kind: z.literal("basic"), username: text, password: text }),
+  z.strictObject({ kind: z.literal("header"), name: text, value: text }),
+  z.strictObject({ kind: z.literal("query"), name: text, value: text }),
+]);
 
 /** A sample of what one hook gets: exactly one of the three. */
 const trial = z.strictObject({
@@ -38,6 +49,7 @@ const trial = z.strictObject({
       url: z.url().default("https://example.com/"),
       headers,
       body: z.string().nullable().default(null),
+      secret: sampleSecret.nullable().default(null),
     })
     .optional(),
   options: z.record(z.string(), z.unknown()).default({}),
@@ -92,7 +104,7 @@ function trialOf({ event, response, request, options }: TrialBody): Trial {
     throw invalid("", "Give a sample for one hook: event (transform), response (parse) or request (sign).");
   }
   if (event) return { hook: "transform", input: { ...event, data: stringifyJson(event.data), bare: false }, options };
-  if (request) return { hook: "sign", input: { ...request, secret: null }, options };
+  if (request) return { hook: "sign", input: request, options };
   const { status, headers, body } = response ?? { status: 200, headers: {}, body: "" };
   return { hook: "parse", input: { status, headers, bytes: new TextEncoder().encode(body) }, options };
 }

@@ -1,8 +1,7 @@
 import { type User, type Users, userBody, userPatch } from "../../identity/users.ts";
-import type { Database } from "../../platform/database.ts";
 import { exampleId, listExample, listQuery, pageAnswer, pageOf } from "../lists.ts";
 import { type Route, route } from "../route.ts";
-import { createRecorder } from "./recorder.ts";
+import { createWitness } from "./recorder.ts";
 
 const TAG = "Users";
 const EXAMPLE: User = {
@@ -16,8 +15,8 @@ const EXAMPLE: User = {
 };
 
 /** People, for admins only. */
-export function userRoutes({ database, users }: { database: Database; users: Users }): Route[] {
-  const record = createRecorder(database, "user");
+export function userRoutes({ users }: { users: Users }): Route[] {
+  const witness = createWitness("user");
 
   return [
     route({
@@ -41,8 +40,8 @@ export function userRoutes({ database, users }: { database: Database; users: Use
       bodyExample: { email: "ada@example.com", name: "Ada", role: "editor", password: "correct horse battery staple" },
       answers: [{ status: 201, description: "The user", example: EXAMPLE }],
       async handle(request) {
-        const user = await users.create(request.body);
-        await record(request, "create", user.id, { email: user.email, role: user.role });
+        const witnessed = witness<User>(request, "create", ({ email, role }) => ({ email, role }));
+        const user = await users.create(request.body, witnessed);
         return { status: 201, body: user };
       },
     }),
@@ -67,8 +66,9 @@ export function userRoutes({ database, users }: { database: Database; users: Use
       bodyExample: { role: "viewer", disabled: false },
       answers: [{ status: 200, description: "The user as it is now", example: EXAMPLE }],
       async handle(request) {
-        const user = await users.patch(request.id, request.body);
-        await record(request, "update", user.id, { changed: Object.keys(request.body), role: user.role });
+        const changed = Object.keys(request.body);
+        const witnessed = witness<User>(request, "update", ({ role }) => ({ changed, role }));
+        const user = await users.patch(request.id, request.body, witnessed);
         return { status: 200, body: user };
       },
     }),
@@ -81,8 +81,7 @@ export function userRoutes({ database, users }: { database: Database; users: Use
       access: "admin",
       answers: [{ status: 204, description: "Deleted" }],
       async handle(request) {
-        await users.delete(request.id);
-        await record(request, "delete", request.id);
+        await users.delete(request.id, witness(request, "delete"));
         return { status: 204 };
       },
     }),

@@ -2,14 +2,14 @@ import { z } from "zod";
 import type { Database } from "../../platform/database.ts";
 import type { Backtest } from "../../watching/backtest.ts";
 import type { Preview } from "../../watching/preview.ts";
-import type { Runs } from "../../watching/runs.ts";
+import type { Runs, SettledPoll } from "../../watching/runs.ts";
 import type { ShownPoll, ShownWatch } from "../../watching/shown.ts";
 import { type WatchInput, watchInput } from "../../watching/watch.ts";
-import type { Watches } from "../../watching/watches.ts";
+import type { CreatedWatches, Watches } from "../../watching/watches.ts";
 import { exampleId, listAnswer, listExample, listQuery, pageAnswer } from "../lists.ts";
 import { type Route, route } from "../route.ts";
 import { validate } from "../validation.ts";
-import { createRecorder } from "./recorder.ts";
+import { createRecorder, createWitness } from "./recorder.ts";
 
 const TAG = "Watches";
 const MOST_AT_ONCE = 500;
@@ -110,6 +110,7 @@ export type WatchRouteDeps = {
 /** Standing orders to poll. */
 export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps): Route[] {
   const record = createRecorder(database, "watch");
+  const witness = createWitness("watch");
   const shown = { status: 200, description: "The watch as it is now", example: EXAMPLE };
 
   return [
@@ -138,8 +139,8 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       bodyExample: BODY,
       answers: [{ status: 201, description: "The watch", example: EXAMPLE }],
       async handle(request) {
-        const [watch] = await watches.create([request.body]);
-        await record(request, "create", watch?.id ?? null, { name: request.body.name });
+        const witnessed = witness<CreatedWatches>(request, "create", { name: request.body.name });
+        const [watch] = await watches.create([request.body], undefined, witnessed);
         return { status: 201, body: watch };
       },
     }),
@@ -155,8 +156,9 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       maxBodyBytes: BATCH_BYTES,
       answers: [{ status: 201, description: "In the order given", example: { data: [EXAMPLE] } }],
       async handle(request) {
-        const created = await watches.create(request.body.watches, (index) => `/watches/${index}`);
-        await record(request, "create", null, { watches: created.length, first: created[0]?.id ?? null });
+        const tell = ({ ids }: CreatedWatches) => ({ watches: ids.length, first: ids[0] ?? null });
+        const witnessed = witness(request, "create", tell, null);
+        const created = await watches.create(request.body.watches, (index) => `/watches/${index}`, witnessed);
         return { status: 201, body: { data: created } };
       },
     }),
@@ -200,8 +202,9 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       answers: [shown],
       async handle(request) {
         const { body } = request;
-        const watch = await watches.patch(request.id, body, (merged) => validate(watchInput, merged, "body"));
-        await record(request, "update", watch.id, { changed: Object.keys(body) });
+        const judge = (merged: unknown) => validate(watchInput, merged, "body");
+        const witnessed = witness(request, "update", { changed: Object.keys(body) });
+        const watch = await watches.patch(request.id, body, judge, witnessed);
         return { status: 200, body: watch };
       },
     }),
@@ -214,8 +217,7 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       access: "editor",
       answers: [{ status: 204, description: "Deleted" }],
       async handle(request) {
-        await watches.remove(request.id);
-        await record(request, "delete", request.id);
+        await watches.remove(request.id, witness(request, "delete"));
         return { status: 204 };
       },
     }),
@@ -228,8 +230,7 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       access: "editor",
       answers: [shown],
       async handle(request) {
-        const watch = await watches.pause(request.id);
-        await record(request, "pause", watch.id);
+        const watch = await watches.pause(request.id, witness(request, "pause"));
         return { status: 200, body: watch };
       },
     }),
@@ -242,8 +243,7 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       access: "editor",
       answers: [shown],
       async handle(request) {
-        const watch = await watches.resume(request.id);
-        await record(request, "resume", watch.id);
+        const watch = await watches.resume(request.id, witness(request, "resume"));
         return { status: 200, body: watch };
       },
     }),
@@ -320,8 +320,8 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       access: "editor",
       answers: [{ status: 200, description: "How many events were stated", example: { events: 1204 } }],
       async handle(request) {
-        const confirmed = await runs.confirmHeld(request.id);
-        await record(request, "confirm_held", request.id, confirmed);
+        const witnessed = witness<SettledPoll>(request, "confirm_held", ({ events }) => ({ events }));
+        const confirmed = await runs.confirmHeld(request.id, witnessed);
         return { status: 200, body: confirmed };
       },
     }),
@@ -334,8 +334,7 @@ export function watchRoutes({ database, watches, runs, preview }: WatchRouteDeps
       access: "editor",
       answers: [{ status: 204, description: "Discarded" }],
       async handle(request) {
-        await runs.discardHeld(request.id);
-        await record(request, "discard_held", request.id);
+        await runs.discardHeld(request.id, witness<SettledPoll>(request, "discard_held"));
         return { status: 204 };
       },
     }),

@@ -1,9 +1,8 @@
 import { ApiKeysPage, type ApiKeysProps } from "../../../views/api_keys.tsx";
 import type { Frame } from "../../../views/layout.tsx";
-import { type ApiKeys, apiKeyBody } from "../../identity/api_keys.ts";
-import type { Database } from "../../platform/database.ts";
+import { type ApiKey, type ApiKeys, apiKeyBody } from "../../identity/api_keys.ts";
 import { publicId } from "../../platform/ids.ts";
-import { createRecorder } from "../api/recorder.ts";
+import { createWitness } from "../api/recorder.ts";
 import type { Route } from "../route.ts";
 import { validate } from "../validation.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
@@ -11,8 +10,8 @@ import { withNotice } from "./notices.ts";
 import { action, faultsOf, htmlAnswer, page } from "./page.ts";
 
 /** Keys for programs, never above the role of who makes them. */
-export function apiKeyPages({ database, apiKeys }: { database: Database; apiKeys: ApiKeys }): Route[] {
-  const record = createRecorder(database, "api_key");
+export function apiKeyPages({ apiKeys }: { apiKeys: ApiKeys }): Route[] {
+  const witness = createWitness("api_key");
 
   async function show(
     frame: Frame,
@@ -47,8 +46,9 @@ export function apiKeyPages({ database, apiKeys }: { database: Database; apiKeys
       async perform(request, frame) {
         const { name = "", role = "" } = request.body;
         try {
-          const made = await apiKeys.create(request.principal, validate(apiKeyBody, { name, role }, "form"));
-          await record(request, "create", made.id, { name: made.name, role: made.role });
+          const body = validate(apiKeyBody, { name, role }, "form");
+          const witnessed = witness<ApiKey>(request, "create", { name: body.name, role: body.role });
+          const made = await apiKeys.create(request.principal, body, witnessed);
           return htmlAnswer(200, await show(frame, null, { made }));
         } catch (error) {
           return htmlAnswer(422, await show(frame, null, { form: { name, role }, faults: faultsOf(error) }));
@@ -60,8 +60,7 @@ export function apiKeyPages({ database, apiKeys }: { database: Database; apiKeys
       path: "/api-keys/:id/delete",
       access: "editor",
       async perform(request) {
-        await apiKeys.delete(request.principal, request.id);
-        await record(request, "delete", request.id);
+        await apiKeys.delete(request.principal, request.id, witness(request, "delete"));
         return withNotice("/api-keys", "deleted");
       },
     }),

@@ -1,10 +1,11 @@
 import { invalid } from "../../platform/errors.ts";
+import { type Json, parseJson } from "../../platform/json.ts";
 
 export type PastedRequest = {
   method: string;
   url: string;
   headers: Record<string, string>;
-  body: unknown;
+  body: Json;
   /** A credential that the command carries: it belongs into the vault, and not into the watch. */
   credential:
     | { kind: "bearer"; value: string }
@@ -20,33 +21,25 @@ const DATA = new Set(["-d", "--data", "--data-raw", "--data-binary", "--json"]);
 const USER = new Set(["-u", "--user"]);
 const URL_OPTION = new Set(["--url"]);
 
+/** Whether a text is a command, and not an address. */
+export function isCurl(text: string): boolean {
+  return /^curl(\s|$)/.test(text.trim());
+}
+
 /**
- * A URL, or a `curl` command as browsers and manuals have it → the request that it makes.
+ * A `curl` command as browsers and manuals have it → the request that it makes.
  * @throws AppError (422) at `/source` for what cannot be understood
  */
-export function parseSource(text: string): PastedRequest {
-  const words = wordsOf(text.trim());
-  if (words.length === 0) throw refuse("Paste the address of a JSON API, or a curl command.");
+export function parseCurl(text: string): PastedRequest {
+  if (!isCurl(text)) throw refuse("This is no command that begins with curl.");
   const request: PastedRequest = { method: "", url: "", headers: {}, body: null, credential: null };
-  const isCurl = words[0] === "curl";
-  if (!isCurl && words.length > 1) throw refuse("This is neither one address nor a command that begins with curl.");
-  const left = isCurl ? words.slice(1) : words;
+  const left = wordsOf(text.trim()).slice(1);
   while (left.length > 0) take(left, request);
   if (request.url === "") throw refuse("The curl command names no address.");
-  if (isCurl && !/^[a-z]+:\/\//i.test(request.url)) request.url = `http://${request.url}`;
+  if (!/^[a-z]+:\/\//i.test(request.url)) request.url = `http://${request.url}`;
   request.method ||= request.body === null ? "GET" : "POST";
   moveCredential(request);
   return request;
-}
-
-/** A request as text that {@link parseSource} reads. */
-export function formatSource({ method, url, headers, body }: Omit<PastedRequest, "credential">): string {
-  if (method === "GET" && Object.keys(headers).length === 0) return url;
-  const lines = [`curl ${quoted(url)}`];
-  if (method !== (body === null ? "GET" : "POST")) lines.push(`-X ${method}`);
-  for (const [name, value] of Object.entries(headers)) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (body !== null) lines.push(`-d ${quoted(JSON.stringify(body))}`);
-  return lines.join(" \\\n  ");
 }
 
 function take(left: string[], request: PastedRequest): void {
@@ -77,9 +70,9 @@ function addUser(request: PastedRequest, text: string): void {
   };
 }
 
-function bodyOf(text: string): unknown {
+function bodyOf(text: string): Json {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     throw refuse("The data of the command is not JSON: a watch sends JSON bodies only.");
   }
@@ -108,10 +101,6 @@ function wordsOf(text: string): string[] {
     );
   }
   return words;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function refuse(message: string) {

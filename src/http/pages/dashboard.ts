@@ -10,6 +10,7 @@ import type { Route } from "../route.ts";
 import { apiKeyPages } from "./api_keys.ts";
 import { deadLetterPages } from "./dead_letters.ts";
 import { deliveryPages } from "./deliveries.ts";
+import { editWatchPages } from "./edit_watch.ts";
 import { endpointPages } from "./endpoints.ts";
 import { liveRoutes } from "./live.ts";
 import { newWatchPages } from "./new_watch.ts";
@@ -42,6 +43,7 @@ export function dashboardRoutes(deps: DashboardDeps): Route[] {
     ...overviewRoutes(deps),
     ...liveRoutes(deps),
     ...newWatchPages(deps),
+    ...editWatchPages(deps),
     ...watchPages(deps),
     ...endpointPages(deps),
     ...deliveryPages(deps),
@@ -49,8 +51,8 @@ export function dashboardRoutes(deps: DashboardDeps): Route[] {
     ...operationPages(deps),
     ...playPages(deps),
     ...secretPages(deps),
-    ...apiKeyPages({ database: deps.database, apiKeys: deps.identity.apiKeys }),
-    ...peoplePages({ database: deps.database, users: deps.identity.users }),
+    ...apiKeyPages({ apiKeys: deps.identity.apiKeys }),
+    ...peoplePages({ users: deps.identity.users }),
     ...pluginPages(deps),
     ...recordPages(deps),
   ];

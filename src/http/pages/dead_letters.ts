@@ -3,12 +3,12 @@ import { DeadLetterPage, DeadLettersPage, type LetterQuery } from "../../../view
 import { href } from "../../../views/pieces.tsx";
 import { SurePage } from "../../../views/sure.tsx";
 import { DEATHS } from "../../delivering/dead_letter_store.ts";
+import type { ShownOperation } from "../../delivering/operations.ts";
 import type { Resources } from "../../delivering/resources.ts";
-import type { Database } from "../../platform/database.ts";
 import { invalid } from "../../platform/errors.ts";
 import { parseId, publicId } from "../../platform/ids.ts";
 import { idFilter } from "../api/filters.ts";
-import { createRecorder } from "../api/recorder.ts";
+import { createWitness } from "../api/recorder.ts";
 import type { Route } from "../route.ts";
 import { validate } from "../validation.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
@@ -26,9 +26,9 @@ const filterBody = z.strictObject(filters);
 type Filter = z.output<typeof filterBody>;
 
 /** Deliveries whose tries are used up: one by one, the chosen, or all of a filter. */
-export function deadLetterPages({ database, resources }: { database: Database; resources: Resources }): Route[] {
+export function deadLetterPages({ resources }: { resources: Resources }): Route[] {
   const { deadLetters, operations } = resources;
-  const record = createRecorder(database, "dead_letter");
+  const witness = createWitness("dead_letter");
 
   return [
     page({
@@ -66,18 +66,20 @@ export function deadLetterPages({ database, resources }: { database: Database; r
       path: "/dead-letters/discard",
       access: "editor",
       query: filters,
-      show: async ({ query: filter }, frame) =>
-        SurePage({
+      async show({ query: filter, principal }, frame) {
+        const counted = await operations.discard(filter, { dryRun: true, by: nameOf(principal) });
+        return SurePage({
           frame,
           title: "Discard dead letters",
           section: "/dead-letters",
           back: { href: href("/dead-letters", queryOf(filter)), text: "Dead letters" },
-          total: await deadLetters.countDiscardable(filter),
+          total: counted.total ?? 0,
           what: whatOf(filter),
           verb: "discard",
           to: "/dead-letters/discard",
           fields: queryOf(filter),
-        }),
+        });
+      },
     }),
 
     action({
@@ -85,10 +87,9 @@ export function deadLetterPages({ database, resources }: { database: Database; r
       access: "editor",
       async perform(request) {
         const filter = validate(filterBody, request.body, "form");
-        const { discarded, left } = await deadLetters.discardAll(filter);
-        await record(request, "discard", null, { filter: queryOf(filter), discarded });
-        // More than one go takes: the page then tells how many are left.
-        return left > 0 ? href("/dead-letters/discard", queryOf(filter)) : withNotice("/dead-letters", "discarded");
+        const asked = { dryRun: false, by: nameOf(request.principal) };
+        const started = await operations.discard(filter, asked, witness(request, "discard", tellStarted, null));
+        return "dry_run" in started ? "/dead-letters" : `/operations/${started.id}`;
       },
     }),
 
@@ -97,10 +98,9 @@ export function deadLetterPages({ database, resources }: { database: Database; r
       access: "editor",
       async perform(request) {
         const filter = validate(filterBody, request.body, "form");
-        const started = await operations.requeue(filter, { dryRun: false, by: nameOf(request.principal) });
-        if ("dry_run" in started) return "/dead-letters";
-        await record(request, "requeue", null, { operation: started.id, filter: started.request });
-        return `/operations/${started.id}`;
+        const asked = { dryRun: false, by: nameOf(request.principal) };
+        const started = await operations.requeue(filter, asked, witness(request, "requeue", tellStarted, null));
+        return "dry_run" in started ? "/dead-letters" : `/operations/${started.id}`;
       },
     }),
 
@@ -112,9 +112,8 @@ export function deadLetterPages({ database, resources }: { database: Database; r
         const ids = Object.keys(chosen).filter((id) => parseId("delivery", id) !== null);
         if (ids.length === 0) throw invalid("/chosen", "No dead letter was chosen: go back and tick some.");
         for (const id of ids) {
-          if (verb === "discard") await deadLetters.discard(id);
-          else await deadLetters.requeue(id);
-          await record(request, verb === "discard" ? "discard" : "requeue", id);
+          if (verb === "discard") await deadLetters.discard(id, witness(request, "discard"));
+          else await deadLetters.requeue(id, witness(request, "requeue", tellDelivery, id));
         }
         return withNotice("/dead-letters", verb === "discard" ? "discarded" : "requeued");
       },
@@ -130,8 +129,8 @@ export function deadLetterPages({ database, resources }: { database: Database; r
       path: "/dead-letters/:id/requeue",
       access: "editor",
       async perform(request) {
-        const delivery = await deadLetters.requeue(request.id);
-        await record(request, "requeue", request.id, { delivery });
+        const witnessed = witness(request, "requeue", tellDelivery, request.id);
+        const delivery = await deadLetters.requeue(request.id, witnessed);
         return withNotice(`/deliveries/${delivery}`, "requeued");
       },
     }),
@@ -140,12 +139,20 @@ export function deadLetterPages({ database, resources }: { database: Database; r
       path: "/dead-letters/:id/discard",
       access: "editor",
       async perform(request) {
-        await deadLetters.discard(request.id);
-        await record(request, "discard", request.id);
+        await deadLetters.discard(request.id, witness(request, "discard"));
         return withNotice("/dead-letters", "discarded");
       },
     }),
   ];
+}
+
+/** A letter goes by its first delivery's id; a new delivery may be what is owed. */
+function tellDelivery({ id }: { id: string }) {
+  return { delivery: id };
+}
+
+function tellStarted({ id, request }: ShownOperation) {
+  return { operation: id, filter: request };
 }
 
 function whatOf(filter: Filter): string {

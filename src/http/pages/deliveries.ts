@@ -1,21 +1,21 @@
 import { z } from "zod";
 import { DeliveriesPage, DeliveryPage } from "../../../views/deliveries.tsx";
 import { EventPage, EventsPage } from "../../../views/events.tsx";
+import type { Accepted } from "../../delivering/events.ts";
 import type { Resources } from "../../delivering/resources.ts";
-import type { Database } from "../../platform/database.ts";
 import { parseId, publicId } from "../../platform/ids.ts";
 import { idFilter } from "../api/filters.ts";
-import { createRecorder } from "../api/recorder.ts";
+import { createWitness } from "../api/recorder.ts";
 import type { Route } from "../route.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
 import { withNotice } from "./notices.ts";
 import { action, page } from "./page.ts";
 
 /** Events and the deliveries that they are owed as. */
-export function deliveryPages({ database, resources }: { database: Database; resources: Resources }): Route[] {
+export function deliveryPages({ resources }: { resources: Resources }): Route[] {
   const { events, deliveries } = resources;
-  const recordEvent = createRecorder(database, "event");
-  const record = createRecorder(database, "delivery");
+  const eventWitness = createWitness("event");
+  const witness = createWitness("delivery");
 
   return [
     page({
@@ -44,8 +44,8 @@ export function deliveryPages({ database, resources }: { database: Database; res
       path: "/events/:id/replay",
       access: "editor",
       async perform(request) {
-        const { deliveries: made } = await events.replay(request.id, []);
-        await recordEvent(request, "replay", request.id, { deliveries: made });
+        const witnessed = eventWitness<Accepted>(request, "replay", ({ deliveries: made }) => ({ deliveries: made }));
+        await events.replay(request.id, [], witnessed);
         return withNotice(`/events/${request.id}`, "replayed");
       },
     }),
@@ -88,8 +88,8 @@ export function deliveryPages({ database, resources }: { database: Database; res
       path: "/deliveries/:id/retry",
       access: "editor",
       async perform(request) {
-        const { id } = await deliveries.retry(request.id);
-        await record(request, "retry", request.id, { delivery: id });
+        const tell = (made: { id: string }) => ({ delivery: made.id });
+        const { id } = await deliveries.retry(request.id, witness(request, "retry", tell, request.id));
         return withNotice(`/deliveries/${id}`, "retried");
       },
     }),
@@ -98,8 +98,7 @@ export function deliveryPages({ database, resources }: { database: Database; res
       path: "/deliveries/:id/cancel",
       access: "editor",
       async perform(request) {
-        await deliveries.cancel(request.id);
-        await record(request, "cancel", request.id);
+        await deliveries.cancel(request.id, witness(request, "cancel"));
         return withNotice(`/deliveries/${request.id}`, "cancelled");
       },
     }),

@@ -1,8 +1,8 @@
 import type { EndpointForm } from "../../../views/endpoint_form.tsx";
 import type { ShownEndpoint } from "../../delivering/endpoints.ts";
 import { AppError, invalid } from "../../platform/errors.ts";
+import { patchBetween } from "../../platform/merge_patch.ts";
 import type { PluginInfo } from "../../plugins/plugins.ts";
-import { patchBetween } from "./merge.ts";
 import { typedOptions } from "./plugin_options.ts";
 
 /** An endpoint as the fields of its form. */

@@ -7,6 +7,7 @@ import { SurePage } from "../../../views/sure.tsx";
 import { endpointInput } from "../../delivering/endpoint_input.ts";
 import type { ShownEndpoint } from "../../delivering/endpoints.ts";
 import type { CheckUrl } from "../../delivering/input.ts";
+import type { ShownOperation } from "../../delivering/operations.ts";
 import type { Resources } from "../../delivering/resources.ts";
 import type { Database } from "../../platform/database.ts";
 import { parseDuration } from "../../platform/durations.ts";
@@ -15,7 +16,7 @@ import { parseId } from "../../platform/ids.ts";
 import { stringifyJson } from "../../platform/json.ts";
 import type { PluginInfo, Plugins } from "../../plugins/plugins.ts";
 import type { Secrets } from "../../vault/secrets.ts";
-import { createRecorder } from "../api/recorder.ts";
+import { createRecorder, createWitness } from "../api/recorder.ts";
 import type { Route } from "../route.ts";
 import { validate } from "../validation.ts";
 import { bodyOf, formAsTyped, formOf, patchOf, pluginNames } from "./endpoint_form.ts";
@@ -37,6 +38,7 @@ export function endpointPages(deps: {
 }): Route[] {
   const { endpoints, deliveries, operations, ping } = deps.resources;
   const record = createRecorder(deps.database, "endpoint");
+  const witness = createWitness("endpoint");
   const input = endpointInput(deps.checkUrl);
 
   /** Those that an endpoint may choose. */
@@ -92,8 +94,9 @@ export function endpointPages(deps: {
       access: "editor",
       async perform(request, frame) {
         try {
-          const endpoint = await endpoints.create(validate(input, bodyOf(request.body, choosable()), "form"));
-          await record(request, "create", endpoint.id, { name: endpoint.name, url: endpoint.url });
+          const body = validate(input, bodyOf(request.body, choosable()), "form");
+          const witnessed = witness<ShownEndpoint>(request, "create", ({ name, url }) => ({ name, url }));
+          const endpoint = await endpoints.create(body, witnessed);
           return withNotice(`/endpoints/${endpoint.id}`, "created");
         } catch (error) {
           return htmlAnswer(422, await showForm(frame, null, { fields: request.body, error }));
@@ -116,8 +119,8 @@ export function endpointPages(deps: {
         const endpoint = await endpoints.get(request.id);
         try {
           const patch = patchOf(bodyOf(request.body, choosable()), endpoint);
-          await endpoints.patch(request.id, patch, (merged) => validate(input, merged, "form"));
-          await record(request, "update", request.id, { changed: Object.keys(patch) });
+          const witnessed = witness(request, "update", { changed: Object.keys(patch) });
+          await endpoints.patch(request.id, patch, (merged) => validate(input, merged, "form"), witnessed);
           return withNotice(`/endpoints/${request.id}`, "saved");
         } catch (error) {
           return htmlAnswer(422, await showForm(frame, endpoint, { fields: request.body, error }));
@@ -139,8 +142,7 @@ export function endpointPages(deps: {
       path: "/endpoints/:id/pause",
       access: "editor",
       async perform(request) {
-        await endpoints.pause(request.id);
-        await record(request, "pause", request.id);
+        await endpoints.pause(request.id, witness(request, "pause"));
         return withNotice(`/endpoints/${request.id}`, "paused");
       },
     }),
@@ -149,8 +151,7 @@ export function endpointPages(deps: {
       path: "/endpoints/:id/resume",
       access: "editor",
       async perform(request) {
-        await endpoints.resume(request.id);
-        await record(request, "resume", request.id);
+        await endpoints.resume(request.id, witness(request, "resume"));
         return withNotice(`/endpoints/${request.id}`, "resumed");
       },
     }),
@@ -170,8 +171,7 @@ export function endpointPages(deps: {
       path: "/endpoints/:id/rotate",
       access: "editor",
       async perform(request) {
-        await endpoints.rotateSecret(request.id, KEEP_OLD_SECRET_MS);
-        await record(request, "rotate_secret", request.id);
+        await endpoints.rotateSecret(request.id, KEEP_OLD_SECRET_MS, witness(request, "rotate_secret"));
         return withNotice(`/endpoints/${request.id}`, "rotated");
       },
     }),
@@ -180,8 +180,7 @@ export function endpointPages(deps: {
       path: "/endpoints/:id/delete",
       access: "editor",
       async perform(request) {
-        await endpoints.remove(request.id);
-        await record(request, "delete", request.id);
+        await endpoints.remove(request.id, witness(request, "delete"));
         return withNotice("/endpoints", "deleted");
       },
     }),
@@ -215,10 +214,10 @@ export function endpointPages(deps: {
         const since = new Date(request.body.since ?? "");
         if (Number.isNaN(since.getTime())) throw invalid("/since", "Go back and choose a time.");
         const asked = { since, statuses: statusesOf(request.body.status), dryRun: false };
-        const started = await operations.recover(request.id, asked, nameOf(request.principal));
-        if ("dry_run" in started) return `/endpoints/${request.id}`;
-        await record(request, "recover", request.id, { operation: started.id });
-        return `/operations/${started.id}`;
+        const tell = ({ id }: ShownOperation) => ({ operation: id });
+        const witnessed = witness(request, "recover", tell, request.id);
+        const started = await operations.recover(request.id, asked, nameOf(request.principal), witnessed);
+        return "dry_run" in started ? `/endpoints/${request.id}` : `/operations/${started.id}`;
       },
     }),
   ];

@@ -1,16 +1,15 @@
 import { OperationPage, OperationsPage, Progress } from "../../../views/operations.tsx";
 import type { Resources } from "../../delivering/resources.ts";
-import type { Database } from "../../platform/database.ts";
-import { createRecorder } from "../api/recorder.ts";
+import { createWitness } from "../api/recorder.ts";
 import type { Route } from "../route.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
 import { withNotice } from "./notices.ts";
 import { action, fragment, page } from "./page.ts";
 
 /** Long work that a person started, and how far it is. */
-export function operationPages({ database, resources }: { database: Database; resources: Resources }): Route[] {
+export function operationPages({ resources }: { resources: Resources }): Route[] {
   const { operations } = resources;
-  const record = createRecorder(database, "operation");
+  const witness = createWitness("operation");
 
   return [
     page({
@@ -39,8 +38,7 @@ export function operationPages({ database, resources }: { database: Database; re
       path: "/operations/:id/cancel",
       access: "editor",
       async perform(request) {
-        await operations.cancel(request.id);
-        await record(request, "cancel", request.id);
+        await operations.cancel(request.id, witness(request, "cancel"));
         return withNotice(`/operations/${request.id}`, "cancelled");
       },
     }),

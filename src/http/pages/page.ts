@@ -123,8 +123,20 @@ export function renderProblem({ title, detail, status, errors }: Problem, reques
   }
   const back = { href: request.method === "GET" ? sectionOf(request.url) : refererOf(request), text: "Go back" };
   return renderPage(
-    NoticePage({ style: stylePath, theme, title, text: detail, back, ...(errors ? { faults: errors } : {}) }),
+    NoticePage({
+      style: stylePath,
+      theme,
+      title,
+      text: forPeople(detail),
+      back,
+      ...(errors ? { faults: errors } : {}),
+    }),
   );
+}
+
+/** Where the API names its own list, a page has the way back to it. */
+function forPeople(detail: string): string {
+  return detail.replace(/[;.] GET \/v1\/[\w/-]+ lists all\.$/, ".");
 }
 
 /** What is wrong with a form, by field: the first part of each pointer, or as told. What is not about the form is thrown on. */

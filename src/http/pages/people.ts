@@ -1,8 +1,7 @@
 import { PeoplePage, PersonPage } from "../../../views/people.tsx";
-import { type Users, userBody, userPatch } from "../../identity/users.ts";
-import type { Database } from "../../platform/database.ts";
+import { type User, type Users, userBody, userPatch } from "../../identity/users.ts";
 import { publicId } from "../../platform/ids.ts";
-import { createRecorder } from "../api/recorder.ts";
+import { createWitness } from "../api/recorder.ts";
 import type { Route } from "../route.ts";
 import { validate } from "../validation.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
@@ -10,8 +9,8 @@ import { withNotice } from "./notices.ts";
 import { action, faultsOf, htmlAnswer, page } from "./page.ts";
 
 /** Who may come in, for admins. */
-export function peoplePages({ database, users }: { database: Database; users: Users }): Route[] {
-  const record = createRecorder(database, "user");
+export function peoplePages({ users }: { users: Users }): Route[] {
+  const witness = createWitness("user");
 
   return [
     page({
@@ -37,8 +36,8 @@ export function peoplePages({ database, users }: { database: Database; users: Us
       async perform(request, frame) {
         const { email, name = "", role, password } = request.body;
         try {
-          const user = await users.create(validate(userBody, { email, name, role, password }, "form"));
-          await record(request, "create", user.id, { email: user.email, role: user.role });
+          const person = validate(userBody, { email, name, role, password }, "form");
+          await users.create(person, witness<User>(request, "create", { email: person.email, role: person.role }));
           return withNotice("/people", "created");
         } catch (error) {
           const shown = { frame, person: null, form: formOf(request.body), faults: faultsOf(error) };
@@ -65,8 +64,7 @@ export function peoplePages({ database, users }: { database: Database; users: Us
         const disabled = request.body.disabled === "on";
         try {
           const patch = validate(userPatch, { email, name, role, disabled, ...(password ? { password } : {}) }, "form");
-          await users.patch(request.id, patch);
-          await record(request, "update", request.id, { changed: Object.keys(patch), role });
+          await users.patch(request.id, patch, witness<User>(request, "update", { changed: Object.keys(patch), role }));
           return withNotice(`/people/${request.id}`, "saved");
         } catch (error) {
           const shown = { frame, person, form: formOf(request.body), faults: faultsOf(error) };
@@ -79,8 +77,7 @@ export function peoplePages({ database, users }: { database: Database; users: Us
       path: "/people/:id/delete",
       access: "admin",
       async perform(request) {
-        await users.delete(request.id);
-        await record(request, "delete", request.id);
+        await users.delete(request.id, witness(request, "delete"));
         return withNotice("/people", "deleted");
       },
     }),

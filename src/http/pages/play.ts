@@ -1,5 +1,6 @@
 import { PlayPage, Received, type ReceivedWebhook } from "../../../views/play.tsx";
 import { endpointInput } from "../../delivering/endpoint_input.ts";
+import type { ShownEndpoint } from "../../delivering/endpoints.ts";
 import { envelope } from "../../delivering/envelope.ts";
 import { eventInput } from "../../delivering/event_input.ts";
 import type { CheckUrl } from "../../delivering/input.ts";
@@ -8,22 +9,25 @@ import { signatureHeader, signingKey } from "../../delivering/signature.ts";
 import type { Database } from "../../platform/database.ts";
 import { publicId, uuidTime } from "../../platform/ids.ts";
 import { watchInput } from "../../watching/watch.ts";
+import type { CreatedWatches } from "../../watching/watches.ts";
 import type { Watching } from "../../watching/watching.ts";
-import { createRecorder } from "../api/recorder.ts";
-import { listReceived, type ReceivedRow, readPlayground } from "../play_store.ts";
+import { createWitness } from "../api/recorder.ts";
+import {
+  listReceived,
+  PLAY_FAILING,
+  PLAY_RECEIVER,
+  PLAY_SOURCE,
+  type ReceivedRow,
+  readPlayground,
+} from "../play_store.ts";
 import type { Route, RouteRequest } from "../route.ts";
 import { validate } from "../validation.ts";
 import { withNotice } from "./notices.ts";
 import { action, fragment, page } from "./page.ts";
 
-const SOURCE = "deltahook://sample";
-const RECEIVER = "deltahook://play";
-const FAILING = "deltahook://play/fail";
-const RECEIVERS = [RECEIVER, FAILING];
-
 const SAMPLE_WATCH = {
   name: "Sample order",
-  request: { url: SOURCE },
+  request: { url: PLAY_SOURCE },
   schedule: { every: "2s" },
   fields: { status: "$.order.status", total: "$.order.total" },
   event_type: "sample.order.changed",
@@ -31,7 +35,7 @@ const SAMPLE_WATCH = {
 /** Of these two it gets only what is sent to it by name. It soon gives up, and is never paused, so that all can be seen. */
 const FAILING_ENDPOINT = {
   name: "Play: always fails",
-  url: FAILING,
+  url: PLAY_FAILING,
   event_types: ["play.fails"],
   retry: { delays: ["2s", "5s", "10s"] },
   auto_pause: false,
@@ -49,15 +53,15 @@ export function playPages(deps: {
   const { sql } = deps.database;
   const { watches } = deps.watching;
   const { endpoints, events } = deps.resources;
-  const recordWatch = createRecorder(deps.database, "watch");
-  const recordEndpoint = createRecorder(deps.database, "endpoint");
+  const watchWitness = createWitness("watch");
+  const endpointWitness = createWitness("endpoint");
   const endpointBody = endpointInput(deps.checkUrl);
   const eventBody = eventInput(deps.checkUrl);
 
-  const playground = () => readPlayground(sql, { source: SOURCE, receivers: RECEIVERS });
+  const playground = () => readPlayground(sql);
 
   async function received(): Promise<ReceivedWebhook[]> {
-    const rows = await listReceived(sql, RECEIVERS);
+    const rows = await listReceived(sql);
     const ids = [...new Set(rows.map((row) => row.endpoint_id))];
     const keys = new Map(await Promise.all(ids.map(async (id) => [id, await keysOf(id)] as const)));
     return rows.map((row) => showReceived(row, keys.get(row.endpoint_id) ?? []));
@@ -73,12 +77,12 @@ export function playPages(deps: {
   async function endpointAt(asker: Asker, url: string, body: object): Promise<string> {
     const known = (await playground()).endpoints.find((endpoint) => endpoint.url === url);
     if (known) return publicId("endpoint", known.id);
-    const { id, name } = await endpoints.create(validate(endpointBody, body, "form"));
-    await recordEndpoint(asker, "create", id, { name, url });
+    const witnessed = endpointWitness<ShownEndpoint>(asker, "create", ({ name }) => ({ name, url }));
+    const { id } = await endpoints.create(validate(endpointBody, body, "form"), witnessed);
     return id;
   }
 
-  const playEndpoint = (asker: Asker) => endpointAt(asker, RECEIVER, { name: "Play", url: RECEIVER });
+  const playEndpoint = (asker: Asker) => endpointAt(asker, PLAY_RECEIVER, { name: "Play", url: PLAY_RECEIVER });
 
   return [
     page({
@@ -90,7 +94,7 @@ export function playPages(deps: {
           frame,
           watches: known.map(({ id, name }) => ({ id: publicId("watch", id), name })),
           endpoints: open.map(({ id, name, url }) => ({ id: publicId("endpoint", id), name, url })),
-          canReceive: open.some(({ url }) => url === RECEIVER),
+          canReceive: open.some(({ url }) => url === PLAY_RECEIVER),
           webhooks,
         });
       },
@@ -118,9 +122,8 @@ export function playPages(deps: {
         if ((await playground()).watches.length > 0) return "/play";
         // Named, so that no endpoint of real use hears of the sample.
         const body = { ...SAMPLE_WATCH, endpoint_ids: [await playEndpoint(request)] };
-        const [watch] = await watches.create([validate(watchInput, body, "form")]);
-        if (!watch) throw new Error("a watch was created and not answered");
-        await recordWatch(request, "create", watch.id, { name: watch.name });
+        const witnessed = watchWitness<CreatedWatches>(request, "create", { name: body.name });
+        await watches.create([validate(watchInput, body, "form")], undefined, witnessed);
         return withNotice("/play", "created");
       },
     }),
@@ -130,7 +133,7 @@ export function playPages(deps: {
       access: "editor",
       async perform(request) {
         const data = JSON.stringify({ message: "The receiver of this event answers 500." });
-        const id = await endpointAt(request, FAILING, FAILING_ENDPOINT);
+        const id = await endpointAt(request, PLAY_FAILING, FAILING_ENDPOINT);
         const body = { type: "play.fails", data: JSON.parse(data), endpoint_ids: [id] };
         const input = validate(eventBody, body, "form");
         await events.submit({ input, data, body: JSON.stringify(body), pointer: "" });

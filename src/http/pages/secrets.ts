@@ -1,9 +1,9 @@
 import { SecretFormPage, SecretsPage } from "../../../views/secrets.tsx";
-import type { Database } from "../../platform/database.ts";
 import { publicId } from "../../platform/ids.ts";
 import { secretBody, secretPatch } from "../../vault/secret_shapes.ts";
-import type { Secrets } from "../../vault/secrets.ts";
-import { createRecorder } from "../api/recorder.ts";
+import type { Secret, Secrets } from "../../vault/secrets.ts";
+import { createWitness } from "../api/recorder.ts";
+import { mayWiden } from "../api/secrets.ts";
 import type { Route } from "../route.ts";
 import { validate } from "../validation.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
@@ -11,8 +11,8 @@ import { withNotice } from "./notices.ts";
 import { action, faultsOf, htmlAnswer, page } from "./page.ts";
 
 /** Credentials: what goes in never comes out. */
-export function secretPages({ database, secrets }: { database: Database; secrets: Secrets }): Route[] {
-  const record = createRecorder(database, "secret");
+export function secretPages({ secrets }: { secrets: Secrets }): Route[] {
+  const witness = createWitness("secret");
 
   return [
     page({
@@ -30,21 +30,23 @@ export function secretPages({ database, secrets }: { database: Database; secrets
       path: "/secrets/new",
       access: "editor",
       show: (_request, frame) =>
-        SecretFormPage({ frame, secret: null, form: { name: "", kind: "bearer" }, faults: {} }),
+        SecretFormPage({ frame, secret: null, form: { name: "", kind: "bearer", hosts: "" }, faults: {} }),
     }),
 
     action({
       path: "/secrets",
       access: "editor",
       async perform(request, frame) {
-        const { name = "", kind = "bearer" } = request.body;
+        const { name = "", kind = "bearer", hosts = "" } = request.body;
         try {
           const value = typedValue(kind, request.body, "");
-          const secret = await secrets.create(validate(secretBody, { name, kind, value }, "form"));
-          await record(request, "create", secret.id, { name: secret.name, kind: secret.kind });
+          const body = validate(secretBody, { name, kind, value, hosts: typedHosts(hosts) }, "form");
+          const told = { name: body.name, kind: body.kind, hosts: body.hosts };
+          const witnessed = witness<Secret>(request, "create", told);
+          const secret = await secrets.create(body, witnessed);
           return withNotice(`/secrets/${secret.id}`, "created");
         } catch (error) {
-          const shown = { frame, secret: null, form: { name, kind }, faults: faultsOf(error) };
+          const shown = { frame, secret: null, form: { name, kind, hosts }, faults: faultsOf(error) };
           return htmlAnswer(422, SecretFormPage(shown));
         }
       },
@@ -55,7 +57,7 @@ export function secretPages({ database, secrets }: { database: Database; secrets
       access: "viewer",
       async show({ id }, frame) {
         const secret = await secrets.get(id);
-        return SecretFormPage({ frame, secret, form: secret, faults: {} });
+        return SecretFormPage({ frame, secret, form: { ...secret, hosts: shownHosts(secret) }, faults: {} });
       },
     }),
 
@@ -64,15 +66,19 @@ export function secretPages({ database, secrets }: { database: Database; secrets
       access: "editor",
       async perform(request, frame) {
         const secret = await secrets.get(request.id);
-        const { name = secret.name } = request.body;
+        const { name = secret.name, hosts = shownHosts(secret) } = request.body;
         try {
           const value = typedValue(secret.kind, request.body, undefined);
-          const patch = validate(secretPatch, { name, ...(value === undefined ? {} : { value }) }, "form");
-          await secrets.patch(request.id, patch);
-          await record(request, "update", request.id, { changed: Object.keys(patch) });
+          const given = value === undefined ? {} : { value };
+          // Named only where they change: that may take an admin.
+          const bound = hosts === shownHosts(secret) ? {} : { hosts: typedHosts(hosts) };
+          const patch = validate(secretPatch, { name, ...given, ...bound }, "form");
+          const changed = Object.keys(patch);
+          const witnessed = witness<Secret>(request, "update", (made) => ({ changed, hosts: made.hosts }));
+          await secrets.patch(request.id, patch, witnessed, mayWiden(request.principal));
           return withNotice(`/secrets/${request.id}`, "saved");
         } catch (error) {
-          const form = { name, kind: secret.kind };
+          const form = { name, kind: secret.kind, hosts };
           return htmlAnswer(422, SecretFormPage({ frame, secret, form, faults: faultsOf(error) }));
         }
       },
@@ -82,12 +88,20 @@ export function secretPages({ database, secrets }: { database: Database; secrets
       path: "/secrets/:id/delete",
       access: "editor",
       async perform(request) {
-        await secrets.delete(request.id);
-        await record(request, "delete", request.id);
+        await secrets.delete(request.id, witness(request, "delete"));
         return withNotice("/secrets", "deleted");
       },
     }),
   ];
+}
+
+function shownHosts({ hosts }: Secret): string {
+  return hosts?.join(", ") ?? "";
+}
+
+function typedHosts(text: string): string[] | null {
+  const hosts = text.split(/[\s,]+/).filter((host) => host !== "");
+  return hosts.length === 0 ? null : hosts;
 }
 
 /** The value of a kind from its fields. Empty ones are left out, so that a change touches only what was typed. */

@@ -3,9 +3,10 @@ import { NoticePage } from "../../../views/notice.tsx";
 import { SetupPage } from "../../../views/setup.tsx";
 import type { Identity } from "../../identity/identity.ts";
 import { claimSetup, isSetupLinkGood } from "../../identity/setup.ts";
+import type { User } from "../../identity/users.ts";
 import type { Database } from "../../platform/database.ts";
 import { AppError } from "../../platform/errors.ts";
-import { createRecorder } from "../api/recorder.ts";
+import { createWitness } from "../api/recorder.ts";
 import { exampleId } from "../lists.ts";
 import { type Route, type RouteRequest, route } from "../route.ts";
 import { faultsOf, htmlAnswer, seeOther, stylePath } from "./page.ts";
@@ -24,13 +25,16 @@ type SetupBody = z.infer<typeof setupBody>;
 
 /** The first account, by the one-time link that the server prints: as a page, and for programs. */
 export function setupRoutes({ database, identity }: { database: Database; identity: Identity }): Route[] {
-  const record = createRecorder(database, "user");
+  const witness = createWitness("user");
 
   async function claim(request: RouteRequest<unknown, SetupBody>) {
     const { token, email, password } = request.body;
-    const user = await claimSetup(database, token, { email, password });
-    await record(request, "set_up", user.id, { email: user.email });
-    return user;
+    return claimSetup(
+      database,
+      token,
+      { email, password },
+      witness<User>(request, "set_up", (made) => ({ email: made.email })),
+    );
   }
 
   return [

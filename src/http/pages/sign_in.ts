@@ -6,10 +6,11 @@ import type { Identity } from "../../identity/identity.ts";
 import { changePassword, signIn } from "../../identity/login.ts";
 import type { Database } from "../../platform/database.ts";
 import { AppError } from "../../platform/errors.ts";
-import { parseId, publicId } from "../../platform/ids.ts";
+import { parseId } from "../../platform/ids.ts";
 import { silentLog } from "../../platform/log.ts";
+import type { Witness } from "../../platform/witness.ts";
 import { LOGIN_LIMIT } from "../api/auth.ts";
-import { createRecorder } from "../api/recorder.ts";
+import { createWitness } from "../api/recorder.ts";
 import { problemOf } from "../problem.ts";
 import { type Route, type RouteRequest, route } from "../route.ts";
 import { action, faultsOf, htmlAnswer, page, seeOther, stylePath } from "./page.ts";
@@ -19,7 +20,7 @@ const OPEN = { tag: "Pages", access: "open", kind: "page", answers: [] } as cons
 
 /** Signing in and out, the look, and one's own password. */
 export function signInRoutes({ database, identity }: { database: Database; identity: Identity }): Route[] {
-  const record = createRecorder(database, "user");
+  const witness = createWitness("user");
 
   return [
     route({
@@ -53,8 +54,8 @@ export function signInRoutes({ database, identity }: { database: Database; ident
         try {
           const { userId, user } = await signIn(database, { email: body.email, password: body.password, address });
           const principal = { kind: "user", id: userId, name: user.name || user.email, role: user.role } as const;
-          await record({ principal, address }, "login", user.id);
-          return seeOther(to, { "set-cookie": await startSession(identity, userId, request) });
+          const witnessed = witness({ principal, address }, "login");
+          return seeOther(to, { "set-cookie": await startSession(identity, userId, request, witnessed) });
         } catch (error) {
           if (!(error instanceof AppError)) throw error;
           const { problem } = problemOf(error, silentLog, "");
@@ -68,10 +69,8 @@ export function signInRoutes({ database, identity }: { database: Database; ident
       path: "/sign-out",
       access: "viewer",
       async perform(request) {
-        const { headers, principal } = request;
-        const token = readSessionCookie(headers.get("cookie") ?? undefined, identity.https);
-        if (token !== null) await identity.sessions.end(token);
-        if (principal.kind === "user") await record(request, "logout", publicId("user", principal.id));
+        const token = readSessionCookie(request.headers.get("cookie") ?? undefined, identity.https);
+        if (token !== null) await identity.sessions.end(token, witness(request, "logout"));
         return seeOther("/sign-in", { "set-cookie": endedSessionCookie(identity.https) });
       },
     }),
@@ -97,12 +96,15 @@ export function signInRoutes({ database, identity }: { database: Database; ident
         const { principal, body, address } = request;
         const change = { old_password: body.old_password ?? "", new_password: body.new_password ?? "" };
         try {
-          await changePassword(database, principal, { ...change, address });
+          await changePassword(database, principal, {
+            ...change,
+            address,
+            witness: witness(request, "change_password"),
+          });
         } catch (error) {
           return htmlAnswer(422, AccountPage({ frame, faults: faultsOf(error) }));
         }
         if (principal.kind !== "user") return "/sign-in";
-        await record(request, "change_password", publicId("user", principal.id));
         // It ended all sessions, this one too.
         return seeOther("/account?notice=saved", { "set-cookie": await startSession(identity, principal.id, request) });
       },
@@ -115,8 +117,9 @@ export async function startSession(
   identity: Identity,
   userId: string,
   { address, headers }: Pick<RouteRequest<unknown, unknown>, "address" | "headers">,
+  witness?: Witness,
 ): Promise<string> {
   const from = { address, userAgent: headers.get("user-agent") ?? "" };
-  const token = await identity.sessions.start(parseId("user", userId) ?? userId, from);
+  const token = await identity.sessions.start(parseId("user", userId) ?? userId, from, witness);
   return sessionCookie(token, identity.https);
 }

@@ -1,5 +1,4 @@
 import type { Events } from "../../delivering/events.ts";
-import { AppError } from "../../platform/errors.ts";
 import { ExactNumber, parseJson, stringifyJson } from "../../platform/json.ts";
 
 /** One stated change: values as JSON texts, null where there was none. */
@@ -7,19 +6,16 @@ export type StatedChange = { event: string; at: string; previous: string | null;
 /** The last changes of one field, the newest first. `item` is the key of the element that it is in. */
 export type FieldHistory = { field: string; item: string | null; changes: StatedChange[] };
 
-/** So many events are looked at: each costs one look by its key. */
+/** So many events are looked at. */
 const MOST_EVENTS = 20;
 const MOST_FIELDS = 50;
 const MOST_CHANGES = 5;
 
 /** The last changes of each field, from the last events that a watch (a UUID) stated; what changed last comes first. */
-export async function valueHistory(events: Pick<Events, "list" | "get">, watch: string): Promise<FieldHistory[]> {
-  const { data: listed } = await events.list({ watch, cursor: null, limit: MOST_EVENTS });
-  const stated = await Promise.all(listed.map(({ id }) => events.get(id).catch(nullIfGone)));
+export async function valueHistory(events: Pick<Events, "listStated">, watch: string): Promise<FieldHistory[]> {
   const histories = new Map<string, FieldHistory>();
-  for (const each of stated) {
-    if (!each) continue;
-    for (const { field, item, ...change } of changesOf(each.event, each.data)) {
+  for (const { event, data } of await events.listStated(watch, MOST_EVENTS)) {
+    for (const { field, item, ...change } of changesOf(event, data)) {
       const key = JSON.stringify([item, field]);
       const history = histories.get(key) ?? { field, item, changes: [] };
       if (histories.size < MOST_FIELDS) histories.set(key, history);
@@ -27,12 +23,6 @@ export async function valueHistory(events: Pick<Events, "list" | "get">, watch: 
     }
   }
   return [...histories.values()];
-}
-
-/** Older than the retention since it was listed. */
-function nullIfGone(error: unknown): null {
-  if (error instanceof AppError && error.code === "not_found") return null;
-  throw error;
 }
 
 /** What an event tells (CONTRACT, "What is sent"); an event of another shape tells nothing. */

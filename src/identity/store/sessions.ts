@@ -26,8 +26,11 @@ export async function touchSession(sql: SqlRunner, hash: Buffer, now: Date): Pro
   await sql`update deltahook.sessions set seen_at = ${now} where token_hash = ${hash} and seen_at < ${now}`;
 }
 
-export async function deleteSession(sql: SqlRunner, hash: Buffer): Promise<void> {
-  await sql`delete from deltahook.sessions where token_hash = ${hash}`;
+/** @returns whose it was, if it was there */
+export async function deleteSession(sql: SqlRunner, hash: Buffer): Promise<string | undefined> {
+  const [row] = await sql<{ user_id: string }[]>`
+    delete from deltahook.sessions where token_hash = ${hash} returning user_id`;
+  return row?.user_id;
 }
 
 export async function deleteSessionsOf(sql: SqlRunner, userId: string): Promise<void> {
