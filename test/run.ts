@@ -32,7 +32,7 @@ const ORDER = [
   "cli",
 ];
 
-/** These wait: for a node to be given up, a Postgres to start, a deadline. */
+/** These wait: for a node to be given up, a deadline, a Postgres, another program or an image to be there. */
 const PATIENT = [
   "platform/embedded",
   "platform/nodes",
@@ -40,6 +40,8 @@ const PATIENT = [
   "delivering/two_nodes",
   "trust/limits",
   "watching/kill_points",
+  "e2e/real_programs",
+  "container/",
 ];
 /** The folders whose tests measure no time and load nothing; the waiting ones do not disturb them. */
 const QUICK = ["test", "platform", "vault", "identity", "views", "http", "cli", "client", "docs"];

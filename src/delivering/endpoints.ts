@@ -166,7 +166,11 @@ export function createEndpoints(deps: {
         const input = check(merged(bodyOf(row), patch));
         await checkPlugins(input);
         await checkSecret(input);
-        const headers = await sealHeaders(vault, row.id, input.headers, row.headers);
+        const headers = await sealHeaders(vault, row.id, input.headers, {
+          stored: row.headers,
+          from: row.url,
+          to: input.url,
+        });
         const settings = { ...settingsOf(input, headers), id: row.id, revision: row.revision };
         return withKnownSecret(write(row.id, (tx) => store.updateEndpoint(tx, settings), witness));
       });

@@ -15,26 +15,29 @@ export function isCredentialName(name: string): boolean {
   return CREDENTIAL.test(name);
 }
 
+/** What an update starts from: the headers stored of the same owner, and where they went and will go. */
+export type HeaderUpdate = { stored: StoredHeaders; from: string; to: string };
+
 /**
  * Seals the values of credential headers for one owner (a watch's, endpoint's or event's id). `***` keeps the sealed
- * value that `previous`, of the same owner, has under that name.
- * @throws AppError (422, at `<pointer>/<name>`) for `***` where nothing is stored.
+ * value that is stored under that name, as long as it goes to the same server (scheme, host and port): else whoever may
+ * change an address could have a credential sent to a server of their own.
+ * @throws AppError (422, at `<pointer>/<name>`) for `***` where nothing may be kept.
  */
 export async function sealHeaders(
   vault: Vault,
   ownerId: string,
   headers: Record<string, string>,
-  previous: StoredHeaders = {},
+  update: HeaderUpdate | null = null,
   pointer = "/headers",
 ): Promise<StoredHeaders> {
-  const kept = new Map(Object.entries(previous).map(([name, value]) => [name.toLowerCase(), value]));
-  const stored: [string, StoredHeaders[string]][] = [];
+  const sealed: [string, StoredHeaders[string]][] = [];
   for (const [name, value] of Object.entries(headers)) {
-    if (!isCredentialName(name)) stored.push([name, value]);
-    else if (value !== MASK) stored.push([name, { sealed: await vault.seal(kindOf(name), ownerId, value) }]);
-    else stored.push([name, keptValue(kept.get(name.toLowerCase()), name, pointer)]);
+    if (!isCredentialName(name)) sealed.push([name, value]);
+    else if (value !== MASK) sealed.push([name, { sealed: await vault.seal(kindOf(name), ownerId, value) }]);
+    else sealed.push([name, keptValue(update, name, pointer)]);
   }
-  return Object.fromEntries(stored);
+  return Object.fromEntries(sealed);
 }
 
 /** For answers and attempts. */
@@ -62,9 +65,28 @@ function kindOf(name: string): string {
   return `header:${name.toLowerCase()}`;
 }
 
-function keptValue(value: StoredHeaders[string] | undefined, name: string, pointer: string): StoredHeaders[string] {
-  if (value !== undefined && typeof value !== "string") return value;
-  const message = `*** keeps the stored value of ${name}, and there is none; write the value itself.`;
+function keptValue(update: HeaderUpdate | null, name: string, pointer: string): StoredHeaders[string] {
+  const kept = Object.entries(update?.stored ?? {}).find(
+    ([stored]) => stored.toLowerCase() === name.toLowerCase(),
+  )?.[1];
+  if (update === null || kept === undefined || typeof kept === "string") {
+    throw refused(`*** keeps the stored value of ${name}, and there is none; write the value itself.`, name, pointer);
+  }
+  const server = serverOf(update.from);
+  if (server === serverOf(update.to)) return kept;
+  throw refused(
+    `The stored value of ${name} was given for ${server}; write the value itself to send it to another server.`,
+    name,
+    pointer,
+  );
+}
+
+function serverOf(url: string): string {
+  const { protocol, host } = new URL(url);
+  return `${protocol}//${host}`;
+}
+
+function refused(message: string, name: string, pointer: string): AppError {
   const place = `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
-  throw new AppError("invalid", message, { faults: [{ pointer: place, message }] });
+  return new AppError("invalid", message, { faults: [{ pointer: place, message }] });
 }

@@ -58,20 +58,15 @@ export function createPreview(deps: {
     await deps.check(input);
     const stored = of === undefined ? null : await storedOf(of);
     const id = stored?.id ?? clock.uuid();
-    const isSameServer = stored !== null && originOf(stored.request.url) === originOf(input.request.url);
-    const earlier = isSameServer ? stored.request.headers : {};
-    const headers = await sealHeaders(vault, id, input.request.headers, earlier, "/request/headers");
+    const { url, headers: given } = input.request;
+    const update = stored && { stored: stored.request.headers, from: stored.request.url, to: url };
+    const headers = await sealHeaders(vault, id, given, update, "/request/headers");
     const secretId = input.secret_id === null ? null : parseId("secret", input.secret_id);
     const watch = knownWatch({ id, revision: 0, secretId }, { ...input, request: { ...input.request, headers } });
     const secret = secretId === null ? null : { id: secretId, revision: null };
     const asked = await deps.ask({ watch, secret, conditions: null, quietBody: null, signal });
     return previewOf(watch, asked);
   };
-}
-
-function originOf(url: string): string {
-  const { protocol, host } = new URL(url);
-  return `${protocol}//${host}`;
 }
 
 function previewOf(watch: KnownWatch, asked: Asked): Preview {

@@ -8,7 +8,7 @@ import { mergePatch } from "../platform/merge_patch.ts";
 import type { Outbound } from "../platform/outbound.ts";
 import type { Witness } from "../platform/witness.ts";
 import { bindingFaults } from "../vault/bindings.ts";
-import { type StoredHeaders, sealHeaders } from "../vault/headers.ts";
+import { sealHeaders } from "../vault/headers.ts";
 import type { Vault } from "../vault/vault.ts";
 import { readsAlike, sharingKey } from "./compile.ts";
 import { pluginNames, WATCH_HOOKS, type WatchPlugins } from "./hooks.ts";
@@ -129,8 +129,9 @@ export function createWatches(deps: {
     before: StoredWatch | null,
     pointer: string,
   ): Promise<store.NewWatch> {
-    const earlier: StoredHeaders = before?.request.headers ?? {};
-    const headers = await sealHeaders(vault, id, input.request.headers, earlier, `${pointer}/request/headers`);
+    const { url, headers: given } = input.request;
+    const update = before && { stored: before.request.headers, from: before.request.url, to: url };
+    const headers = await sealHeaders(vault, id, given, update, `${pointer}/request/headers`);
     const stored: StoredWatch = { ...input, request: { ...input.request, headers } };
     if (before?.redaction) stored.redaction = before.redaction;
     else if (hasRedacted(input)) {
@@ -234,8 +235,9 @@ export function createWatches(deps: {
 
 /** A schedule of the other kind takes the place of the one before, instead of mixing with it. */
 function merged(before: WatchInput, patch: object): unknown {
-  const schedule = (patch as { schedule?: object | null }).schedule ?? {};
-  const isOther = "cron" in schedule ? "every" in before.schedule : "every" in schedule && "cron" in before.schedule;
+  const { schedule } = patch as { schedule?: unknown };
+  const says = (kind: "cron" | "every") => typeof schedule === "object" && schedule !== null && kind in schedule;
+  const isOther = says("cron") ? "every" in before.schedule : says("every") && "cron" in before.schedule;
   return mergePatch(isOther ? { ...before, schedule: {} } : before, patch);
 }
 

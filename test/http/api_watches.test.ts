@@ -105,6 +105,16 @@ test("a watch is created, shown, listed, changed, paused, resumed, polled and de
   expect((await call("GET", `/v1/watches/${id}`)).status).toBe(404);
 });
 
+test.each([["text"], [7], [[]], [true], [null]])(
+  "a schedule that is %p instead of an object is refused",
+  async (schedule) => {
+    const { json } = await call("POST", "/v1/watches", order({}));
+    const { status, json: problem } = await call("PATCH", `/v1/watches/${json.id}`, { schedule });
+    expect([status, problem.errors[0].pointer]).toEqual([422, "/schedule"]);
+    await call("DELETE", `/v1/watches/${json.id}`);
+  },
+);
+
 test("lists turn pages and filter by name, host and pause", async () => {
   const names = ["Alpha 100%", "beta", "gamma", "delta"];
   const batch = await call("POST", "/v1/watches/batch", { watches: names.map((name) => order({ name })) });

@@ -173,3 +173,22 @@ test("the audit log says where it may go", async () => {
   const { json } = await app.call("GET", "/v1/audit?limit=2");
   expect(json.data.map(({ detail }: { detail: { hosts: unknown } }) => detail.hosts)).toEqual([null, ["a.example"]]);
 });
+
+test("a credential in a header does not follow an address to another server", async () => {
+  const headers = { "x-api-key": PLANTED };
+  const [{ json: w }, { json: e }] = await Promise.all([
+    app.call("POST", "/v1/watches", { ...watch(own.url, ""), secret_id: null, request: { url: own.url, headers } }),
+    app.call("POST", "/v1/endpoints", { url: own.url, headers, event_types: ["none"] }),
+  ]);
+  const doors: [path: string, url: object, place: string][] = [
+    [`/v1/watches/${w.id}`, { request: { url: stranger.url } }, "/request/headers/x-api-key"],
+    [`/v1/endpoints/${e.id}`, { url: stranger.url }, "/headers/x-api-key"],
+  ];
+  for (const [path, url, pointer] of doors) {
+    const refused = await app.call("PATCH", path, url, { as: "editor" });
+    const message = expect.stringContaining(`was given for ${new URL(own.url).origin}`);
+    expect([path, refused.status, refused.json.errors]).toEqual([path, 422, [{ pointer, message }]]);
+  }
+  const stays = await app.call("PATCH", `/v1/endpoints/${e.id}`, { url: `${own.url}/other` }, { as: "editor" });
+  expect([stays.status, stays.json.headers]).toEqual([200, { "x-api-key": "***" }]);
+});

@@ -43,13 +43,28 @@ describe("stored headers", () => {
   });
 
   test("keep their value when an update brings *** back, in whatever case the name is", async () => {
-    const before = await sealHeaders(vault, "owner-1", { "X-Token": "t-1", cookie: "c-1" });
-    const after = await sealHeaders(vault, "owner-1", { "x-token": MASK, cookie: "c-2" }, before);
+    const stored = await sealHeaders(vault, "owner-1", { "X-Token": "t-1", cookie: "c-1" });
+    const update = { stored, from: "https://erp.example.com/orders", to: "https://erp.example.com/invoices" };
+    const after = await sealHeaders(vault, "owner-1", { "x-token": MASK, cookie: "c-2" }, update);
     expect(await openHeaders(vault, "owner-1", after)).toEqual({ "x-token": "t-1", cookie: "c-2" });
   });
 
+  test.each([
+    ["http://erp.example.com/orders"],
+    ["https://erp.example.com:8443/orders"],
+    ["https://example.com/orders"],
+    ["https://erp.example.com.evil.example/orders"],
+  ])("do not follow an update to another server: %s", async (to) => {
+    const stored = await sealHeaders(vault, "owner-1", { "X-Token": "t-1" });
+    const update = { stored, from: "https://erp.example.com/orders", to };
+    await expect(sealHeaders(vault, "owner-1", { "x-token": MASK }, update)).rejects.toThrow(
+      "was given for https://erp.example.com; write the value itself",
+    );
+    expect(maskHeaders(await sealHeaders(vault, "owner-1", { "x-token": "t-2" }, update))).toEqual({ "x-token": MASK });
+  });
+
   test("refuse *** where nothing is stored, at the header's own place", async () => {
-    const update = sealHeaders(vault, "owner-1", { "x-token": MASK }, {}, "/request/headers");
+    const update = sealHeaders(vault, "owner-1", { "x-token": MASK }, null, "/request/headers");
     await expect(update).rejects.toMatchObject({ code: "invalid", faults: [{ pointer: "/request/headers/x-token" }] });
   });
 
