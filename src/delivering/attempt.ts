@@ -1,5 +1,6 @@
 import type { Clock } from "../platform/clock.ts";
 import { AppError } from "../platform/errors.ts";
+import { sanitiseJson } from "../platform/json.ts";
 import type { Outbound, OutboundResult } from "../platform/outbound.ts";
 import { parseRetryAfter } from "../platform/retry_after.ts";
 import { headerSecrets, LONGEST_SECRET_BYTES, redactor } from "../vault/credentials.ts";
@@ -223,7 +224,8 @@ function answerOf(result: OutboundResult, redact: Redact | null): Seen {
   return {
     ms,
     status,
-    headers: JSON.stringify(headers).replaceAll("\\u0000", ""),
+    // As values: in the text, those six characters may also be what the header says.
+    headers: JSON.stringify(sanitiseJson(headers)),
     body: (redact ? redactedStart(body, keptBytes, redact) : startOf(body, keptBytes)).replaceAll("\0", ""),
   };
 }

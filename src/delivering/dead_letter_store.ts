@@ -1,4 +1,4 @@
-import type { SqlRunner } from "../platform/database.ts";
+import { planEachTime, type SqlRunner } from "../platform/database.ts";
 import type { Revived } from "./delivery_store.ts";
 
 export const DEATHS = ["exhausted", "gone", "expired", "rejected"] as const;
@@ -36,11 +36,11 @@ export function listLetters(
   filter: LetterFilter,
   page: { cursor: string | null; limit: number },
 ): Promise<DeadLetterRow[]> {
-  return sql<DeadLetterRow[]>`
+  return planEachTime(sql<DeadLetterRow[]>`
     select ${columns(sql)}
     from deltahook.dead_letters dead left join deltahook.endpoints endpoint on endpoint.id = dead.endpoint_id
     where ${matches(sql, filter)} ${page.cursor ? sql`and delivery_id < ${page.cursor}` : sql``}
-    order by delivery_id desc limit ${page.limit}`;
+    order by delivery_id desc limit ${page.limit}`);
 }
 
 /** With the payload, byte for byte. */

@@ -1,4 +1,4 @@
-import type { SqlRunner } from "../platform/database.ts";
+import { planEachTime, type SqlRunner } from "../platform/database.ts";
 
 export type DeliveryState = "pending" | "delivered" | "dead" | "cancelled";
 
@@ -52,7 +52,7 @@ export type DeliveryFilter = {
 export function listDeliveries(sql: SqlRunner, filter: DeliveryFilter): Promise<DeliveryRow[]> {
   const { status, endpoint, event, watch, cursor, limit } = filter;
   const byEvent = watch !== undefined && (status === undefined || status === "delivered");
-  return sql<DeliveryRow[]>`
+  return planEachTime(sql<DeliveryRow[]>`
     select ${columns(sql)}
     from ${byEvent ? ofEvents(sql, watch, cursor) : withEvents(sql, watch)}
     left join deltahook.endpoints endpoint on endpoint.id = delivery.endpoint_id
@@ -61,7 +61,7 @@ export function listDeliveries(sql: SqlRunner, filter: DeliveryFilter): Promise<
       ${endpoint === undefined ? sql`` : sql`and delivery.endpoint_id = ${endpoint}`}
       ${event === undefined ? sql`` : sql`and delivery.event_id = ${event}`}
       ${byEvent ? behindEvent(sql, cursor) : behind(sql, cursor)}
-    order by ${byEvent ? sql`event.id desc,` : sql``} delivery.id desc limit ${limit}`;
+    order by ${byEvent ? sql`event.id desc,` : sql``} delivery.id desc limit ${limit}`);
 }
 
 /** Deliveries with their events, as far as these are still there; those of a watch only when it is named. */

@@ -1,4 +1,4 @@
-import type { SqlRunner, Transaction } from "../platform/database.ts";
+import type { Sql, SqlRunner, Transaction } from "../platform/database.ts";
 import type { StoredHeaders } from "../vault/headers.ts";
 import type { EndpointKind } from "./endpoint.ts";
 import type { RetryPolicy } from "./retry.ts";
@@ -148,18 +148,36 @@ export async function resumeEndpoint(sql: SqlRunner, id: string): Promise<boolea
 }
 
 /**
- * Cancels what is owed to the endpoint and removes it. Its health is locked first, as publishers do.
+ * Removes the endpoint. Its health is locked first, as publishers do: whoever publishes either comes before, or does not
+ * find it any more. What it is owed is cancelled afterwards.
  * @returns whether it was there
  */
 export async function deleteEndpoint(sql: Transaction, id: string): Promise<boolean> {
   await sql`select from deltahook.endpoint_health where endpoint_id = ${id} for update`;
   const result = await sql`delete from deltahook.endpoints where id = ${id}`;
-  await sql`
-    update deltahook.deliveries
-    set state = 'cancelled', finished_at = now(), due_at = null, job = null, parked = false, probe = false,
-      last_error = 'The endpoint was deleted.'
-    where endpoint_id = ${id} and state = 'pending'`;
   return result.count > 0;
+}
+
+const CANCELLED_AT_ONCE = 5_000;
+
+/**
+ * Cancels what is owed to an endpoint that was deleted, the backlog in bounded batches, and not in the transaction of the
+ * deletion: all who publish would wait for that. What a crash leaves, the hourly maintenance finds.
+ */
+export async function cancelOwed(sql: Sql, id: string): Promise<void> {
+  const cancelled = sql`
+    state = 'cancelled', finished_at = now(), due_at = null, job = null, parked = false, probe = false,
+    last_error = 'The endpoint was deleted.'`;
+  for (;;) {
+    const result = await sql`
+      with chosen as materialized (
+        select id from deltahook.deliveries where endpoint_id = ${id} and parked
+        limit ${CANCELLED_AT_ONCE} for update skip locked)
+      update deltahook.deliveries set ${cancelled}
+      where id = any(array(select id from chosen)) and state = 'pending'`;
+    if (result.count < CANCELLED_AT_ONCE) break;
+  }
+  await sql`update deltahook.deliveries set ${cancelled} where endpoint_id = ${id} and state = 'pending'`;
 }
 
 /** Those of the given endpoints that exist, with their kind. */

@@ -181,6 +181,7 @@ export function createEndpoints(deps: {
       const uuid = parseId("endpoint", id);
       const removed = uuid !== null && (await write(uuid, (tx) => store.deleteEndpoint(tx, uuid), witness));
       if (!removed) throw endpointNotFound(id);
+      await store.cancelOwed(sql, uuid);
     },
 
     pause: (id, witness) => turn(id, "endpoint.paused", witness),

@@ -1,4 +1,4 @@
-import type { SqlRunner } from "../platform/database.ts";
+import { planEachTime, type SqlRunner } from "../platform/database.ts";
 
 export type EventRow = {
   id: string;
@@ -20,18 +20,18 @@ export type EventFilter = {
 
 /** Newest first, without the payloads. */
 export function listEvents(sql: SqlRunner, { type, watch, cursor, limit }: EventFilter): Promise<EventRow[]> {
-  return sql<EventRow[]>`
+  return planEachTime(sql<EventRow[]>`
     select ${columns(sql)} from deltahook.events event
     where true ${type === undefined ? sql`` : sql`and type = ${type}`}
       ${watch === undefined ? sql`` : sql`and watch_id = ${watch}`} ${cursor ? sql`and id < ${cursor}` : sql``}
-    order by id desc limit ${limit}`;
+    order by id desc limit ${limit}`);
 }
 
 /** The newest of a watch with their payloads. */
 export function listStated(sql: SqlRunner, watch: string, limit: number): Promise<(EventRow & { data: string })[]> {
-  return sql<(EventRow & { data: string })[]>`
+  return planEachTime(sql<(EventRow & { data: string })[]>`
     select ${columns(sql)}, data::text as data from deltahook.events event
-    where watch_id = ${watch} order by id desc limit ${limit}`;
+    where watch_id = ${watch} order by id desc limit ${limit}`);
 }
 
 /** With the payload, byte for byte. */

@@ -23,6 +23,8 @@ export type Listener = {
 
 /** The reader of one connection; none of these throws. */
 export type ListenReader = {
+  /** Whether it has read so far; until then what it is sent waits in the database, and not in our memory. */
+  isReady(): boolean;
   deliver(request: store.ListenRequest): void;
   /** The lease was renewed: tell the reader that the connection stands. */
   beat(): void;
@@ -62,7 +64,8 @@ export function createListening(deps: { database: Database; vault: Vault; log: L
 
   /** For all connections of this node together. */
   async function look(): Promise<void> {
-    for (const { stream, ...request } of await store.takeRequests(sql, [...readers.keys()])) {
+    const ready = [...readers].filter(([, reader]) => reader.isReady()).map(([stream]) => stream);
+    for (const { stream, ...request } of await store.takeRequests(sql, ready)) {
       readers.get(stream)?.deliver(request);
     }
     if (performance.now() - renewedAt >= RENEW_EVERY_MS) await renew();

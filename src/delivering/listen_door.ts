@@ -54,6 +54,7 @@ export function withListeners(door: Outbound, { sql, log }: { sql: Sql; log: Log
     const stop = () => ended.resolve({ fault: STOPPED });
     const timer = setTimeout(() => ended.resolve({ fault: timedOut(r.timeoutMs) }), r.timeoutMs);
     r.signal?.addEventListener("abort", stop, { once: true });
+    if (r.signal?.aborted) stop(); // while it was put
     waiting.set(id, { put, end: ended.resolve });
     begin();
     try {

@@ -1,5 +1,5 @@
 import type { Sql, SqlRunner } from "../platform/database.ts";
-import { deleteEndpoint } from "./endpoint_store.ts";
+import { cancelOwed, deleteEndpoint } from "./endpoint_store.ts";
 
 /** One try as it waits for its answer. */
 export type ListenRequest = { id: string; headers: Record<string, string>; body: Uint8Array };
@@ -110,11 +110,12 @@ export async function removeStale(sql: Sql, afterMs: number): Promise<void> {
   const isStale = sql`seen_at < now() - make_interval(secs => ${afterMs / 1000})`;
   const stale = await sql<{ id: string }[]>`select endpoint_id as id from deltahook.listeners where ${isStale}`;
   for (const { id } of stale) {
-    await sql.begin(async (tx) => {
+    const removed = await sql.begin(async (tx) => {
       // First, as whoever deletes an endpoint.
       await tx`select from deltahook.endpoint_health where endpoint_id = ${id} for update`;
       const still = await tx`select from deltahook.listeners where endpoint_id = ${id} and ${isStale} for update`;
-      if (still.length > 0) await deleteEndpoint(tx, id);
+      return still.length > 0 && deleteEndpoint(tx, id);
     });
+    if (removed) await cancelOwed(sql, id);
   }
 }

@@ -1,6 +1,6 @@
 import { createBatcher } from "../platform/batch.ts";
 import type { Clock } from "../platform/clock.ts";
-import { type Database, persist, type SqlRunner } from "../platform/database.ts";
+import { type Database, isAway, persist, type SqlRunner } from "../platform/database.ts";
 import { publicId, uuidTime } from "../platform/ids.ts";
 import type { Rollups } from "../platform/rollups.ts";
 import type { Tried } from "./attempt.ts";
@@ -15,6 +15,8 @@ export type Recorder = {
   drain(): Promise<void>;
 };
 
+type Written = { moved: boolean } | { error: unknown };
+
 /** Batches the tries that end within a few milliseconds: attempts, deliveries, dead letters and health commit together. */
 export function createRecorder(deps: {
   database: Database;
@@ -28,21 +30,34 @@ export function createRecorder(deps: {
   // Deliveries are loaded by the hundred: one loaded while its endpoint was calm may end when it no longer is, and its
   // success must count then, or a busy endpoint with few failures would seem to have nothing else.
   const troubled = new Set<string>();
-  const batcher = createBatcher<Tried, boolean>({
+  const batcher = createBatcher<Tried, Written>({
     size: 256,
     waitMs: 3,
     concurrency: 3,
     run: async (batch) => {
-      const moved = await persist(() => write(batch), deps.signal);
-      const results = batch.map((tried) => moved.has(tried.record.delivery.id));
+      const written = await writeAll(batch);
       batch.forEach((tried, i) => {
-        if (!results[i]) return;
+        const each = written[i];
+        if (!each || !("moved" in each) || !each.moved) return;
         measure(tried);
         if ("dueAt" in tried.record.verdict) deps.onDue(tried.record.verdict.dueAt);
       });
-      return results;
+      return written;
     },
   });
+
+  /** A try that Postgres refuses must not take along those of other endpoints: they would all be sent once more. */
+  async function writeAll(batch: Tried[]): Promise<Written[]> {
+    try {
+      const moved = await persist(() => write(batch), deps.signal);
+      return batch.map(({ record }) => ({ moved: moved.has(record.delivery.id) }));
+    } catch (error) {
+      if (batch.length === 1 || isAway(error)) return batch.map(() => ({ error }));
+      const written: Written[] = [];
+      for (const tried of batch) written.push(...(await writeAll([tried])));
+      return written;
+    }
+  }
 
   function write(batch: Tried[]): Promise<Set<string>> {
     const tries = batch.map((tried) => tried.record);
@@ -82,7 +97,14 @@ export function createRecorder(deps: {
     }
   }
 
-  return { record: (tried) => batcher.add(tried), drain: () => batcher.drain() };
+  return {
+    async record(tried) {
+      const written = await batcher.add(tried);
+      if ("error" in written) throw written.error;
+      return written.moved;
+    },
+    drain: () => batcher.drain(),
+  };
 }
 
 function isCalm(health: Health): boolean {

@@ -39,6 +39,16 @@ export function connectDatabase(target: ConnectionTarget, options: { max: number
   return { sql, kysely, close: () => sql.end({ timeout: 5 }) };
 }
 
+/**
+ * Has a query planned for its very values. Otherwise Postgres may plan it for any, after five times on a connection, and
+ * takes a watch with a million events for one with ten. For lists that people filter; what runs all the time keeps its plan.
+ */
+export function planEachTime<Query extends PromiseLike<unknown>>(query: Query): Query {
+  // As `prepare: false` does for a whole pool; the driver's types do not tell that a query has it too.
+  (query as unknown as { options: { prepare: boolean } }).options.prepare = false;
+  return query;
+}
+
 /** A DATABASE_URL → where to connect. `postgres://user@/name?host=/run/postgresql` names a Unix socket, as in libpq. */
 export function targetOf(databaseUrl: string): ConnectionTarget {
   const url = new URL(databaseUrl.replace(/^(\w+:\/\/(?:[^@/]*@)?)(?=\/)/, "$1localhost"));

@@ -19,8 +19,11 @@ export function boundFault(hosts: readonly string[] | null, url: string): string
   if (hosts === null || !target) return null;
   const port = target.port === "" ? (target.protocol === "http:" ? 80 : 443) : Number(target.port);
   const goal: Pattern = { wildcard: false, host: target.hostname.toLowerCase().replace(/\.$/, ""), port };
-  if (hosts.some((host) => covers(read(host), goal))) return null;
-  return `The secret is bound to ${hosts.join(", ")} and must not go to ${target.host}. Use another secret, or ask an admin to add the host to it.`;
+  const patterns = hosts.map(read);
+  if (patterns.some((pattern) => covers(pattern, goal))) return null;
+  // A URL leaves the usual port out, which may be what keeps them apart.
+  const place = patterns.some((pattern) => pattern.port !== null) ? `${target.hostname}:${port}` : target.host;
+  return `The secret is bound to ${hosts.join(", ")} and must not go to ${place}. Use another secret, or ask an admin to add the host to it.`;
 }
 
 /** Whether everything that `narrower` lets through, `wider` lets through too. Null is not bound at all. */

@@ -164,7 +164,8 @@ function equalObjects(a: JsonObject, b: JsonObject, depth: number): boolean {
   return true;
 }
 
-function sanitiseText(text: string): string {
+/** The same for a text. */
+export function sanitiseText(text: string): string {
   const wellFormed = text.isWellFormed() ? text : text.toWellFormed();
   return wellFormed.includes("\u0000") ? wellFormed.replaceAll("\u0000", "\ufffd") : wellFormed;
 }

@@ -73,17 +73,18 @@ export const secretPatch = z.strictObject({
 });
 export type SecretPatch = z.infer<typeof secretPatch>;
 
+/** What of a value is secret. The user name of `basic` too: many APIs take their key there, with an empty password. */
+const SECRET_PARTS: Record<Exclude<SecretKind, "bearer">, readonly string[]> = {
+  basic: ["username", "password"],
+  header: ["value"],
+  query: ["value"],
+  oauth2_client_credentials: ["client_secret"],
+};
+
 /** Whether a patch of `value` replaces what is secret in it: whoever does that knows it. */
 export function replacesSecret(kind: SecretKind, value: SecretPatch["value"]): boolean {
-  if (typeof value !== "object") return value !== undefined;
-  const part = {
-    bearer: "",
-    basic: "password",
-    header: "value",
-    query: "value",
-    oauth2_client_credentials: "client_secret",
-  };
-  return typeof value[part[kind]] === "string";
+  if (kind === "bearer") return typeof value === "string";
+  return typeof value === "object" && SECRET_PARTS[kind].every((part) => typeof value[part] === "string");
 }
 
 /** A checked body → the credential that requests are made with. */

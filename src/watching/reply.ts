@@ -1,4 +1,4 @@
-import { type Json, JsonError, type JsonObject, MAX_REPLY_DEPTH, parseJson } from "../platform/json.ts";
+import { type Json, JsonError, type JsonObject, MAX_REPLY_DEPTH, parseJson, sanitiseText } from "../platform/json.ts";
 import { readCsv } from "./csv.ts";
 import { readXml } from "./xml.ts";
 
@@ -108,11 +108,14 @@ function markupInstead(wanted: string): string {
   return `the source answered XML instead of ${wanted}: set "format" to "xml", if that is what it gives`;
 }
 
-/** What failed, as it is told: a source's own words, which may be long, with the credential that they may say back taken out. */
+/**
+ * What failed, as it is told: a source's own words, which may be long and hold what Postgres does not store, with the
+ * credential that they may say back taken out.
+ */
 export function toldProblem(problem: string, redact: ((text: string) => string) | undefined): string {
   // Cut afterwards, or the start of a secret could stand at the end.
   const told = redact ? redact(problem) : problem;
-  return told.length <= MOST_TOLD_CHARS ? told : `${told.slice(0, MOST_TOLD_CHARS)}…`;
+  return sanitiseText(told.length <= MOST_TOLD_CHARS ? told : `${told.slice(0, MOST_TOLD_CHARS)}…`);
 }
 
 const MOST_TOLD_CHARS = 500;

@@ -141,3 +141,28 @@ test("an endpoint whose secrets cannot be opened fails its tries with the reason
     error: expect.stringContaining("sealed for another place"),
   });
 });
+
+test("an answer whose header says \\u0000, as text, is recorded as it is", async () => {
+  const receiver = flow.receiver(() => new Response("ok", { headers: { "x-path": "C:\\u0000" } }));
+  await flow.endpoint({ url: receiver.url });
+  await flow.publish(flow.engine(), 1);
+  await until(async () => (await states(flow)).delivered === 1, "delivered");
+  const [attempt] = await flow.database.sql`select response_headers->>'x-path' as path from deltahook.attempts`;
+  expect(attempt?.path).toBe("C:\\u0000");
+});
+
+test("a try that Postgres refuses to write is no other's fault: those of its batch are recorded and sent once", async () => {
+  const { sql } = flow.database;
+  const receiver = flow.receiver();
+  await flow.endpoint({ url: receiver.url });
+  await flow.endpoint({ url: `${receiver.url}/refused` });
+  await sql.unsafe("alter table deltahook.attempts add constraint refusing check (url not like '%/refused')");
+  try {
+    await flow.publish(flow.engine(), 50);
+    await until(async () => (await states(flow)).delivered === 50, "the others");
+    expect(receiver.received.filter(({ path }) => path === "/hook")).toHaveLength(50);
+  } finally {
+    await sql.unsafe("alter table deltahook.attempts drop constraint refusing");
+  }
+  await until(async () => (await states(flow)).delivered === 100, "all, once Postgres takes them");
+});

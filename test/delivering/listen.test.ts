@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { Webhook } from "standardwebhooks";
 import { createListening, type Listener, type Listening } from "../../src/delivering/listen.ts";
-import { listenerUrl } from "../../src/delivering/listen_door.ts";
+import { listenerUrl, withListeners } from "../../src/delivering/listen_door.ts";
 import { listenQuery } from "../../src/delivering/listen_input.ts";
 import {
   type ListenAnswer,
@@ -48,6 +48,7 @@ async function listen(
 function follow(listener: Listener, reply: (request: ListenRequest) => ListenAnswer | null): Listened {
   const listened: Listened = { listener, requests: [] };
   const leave = listening.follow(listener, {
+    isReady: () => true,
     deliver(request) {
       listened.requests.push(request);
       const answer = reply(request);
@@ -139,6 +140,15 @@ test("an answer that does not come is a timeout, and one that comes after it is 
   expect(await listening.answer(ME, listened.listener.id, [{ request, answer }])).toBe(0);
 });
 
+test("an answer with null characters and half characters is recorded without them", async () => {
+  await listen({}, () => ({ status: 200, headers: { "x-a\0": "b\0\ud800" }, body: "c\0\ud800" }));
+  await flow.publish(engine, 1);
+  await ended("delivered");
+  const [attempt] = await flow.database.sql`
+    select response_headers::jsonb as headers, response_body as body from deltahook.attempts`;
+  expect(attempt).toMatchObject({ headers: { "x-a\ufffd": "b\ufffd\ufffd" }, body: "c\ufffd" });
+});
+
 test("a body longer than an attempt keeps is cut", async () => {
   await listen({}, () => ({ status: 400, headers: {}, body: "é".repeat(16_384) }));
   await flow.publish(engine, 1);
@@ -168,6 +178,47 @@ test("what a crash of Postgres takes from the unlogged table is put again", asyn
   await ended("delivered");
   expect(asked).toBe(2);
 });
+
+test("whoever does not read is given nothing more until they do", async () => {
+  const listener = await listen().then(({ listener: first }) => {
+    for (const leave of leaving.splice(0)) leave();
+    return first;
+  });
+  let isReading = false;
+  const given: string[] = [];
+  const reader = {
+    isReady: () => isReading,
+    deliver: ({ id }: ListenRequest) => void given.push(id),
+    beat() {},
+    end() {},
+  };
+  leaving.push(listening.follow(listener, reader));
+  const request = { id: Bun.randomUUIDv7(), headers: {}, body: new Uint8Array() };
+  await putRequest(flow.database.sql, { ...request, endpointId: uuidOf(listener), timeoutMs: 30_000 });
+  await Bun.sleep(300);
+  expect(given).toEqual([]);
+  isReading = true;
+  await until(() => given.length === 1, "the request");
+});
+
+test("a shutdown that comes while a request is put ends it at once", async () => {
+  const { listener } = await listen();
+  const door = withListeners(loopback, { sql: flow.database.sql, log: silentLog });
+  const stopping = new AbortController();
+  const asked = door.request({
+    method: "POST",
+    url: listenerUrl(uuidOf(listener)),
+    headers: {},
+    body: "{}",
+    timeoutMs: 20_000,
+    maxBytes: 1_024,
+    oversize: "truncate",
+    signal: stopping.signal,
+  });
+  stopping.abort();
+  expect(await asked).toMatchObject({ ok: false, fault: { kind: "aborted" } });
+  expect(await flow.database.sql`select from deltahook.listen_requests`).toHaveLength(0);
+}, 15_000);
 
 test("nobody else may come back to a listener or answer for it", async () => {
   const { listener } = await listen();

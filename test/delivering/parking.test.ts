@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { cancelOwed, deleteEndpoint } from "../../src/delivering/endpoint_store.ts";
 import { clearBacklogMark, unpark } from "../../src/delivering/store.ts";
 import { type Flow, jobsLeft, openFlow, states, until } from "../support/flow.ts";
 
@@ -139,6 +140,24 @@ describe("the backlog", () => {
     expect((await jobsLeft(flow)).jobs).toBe(3);
     await Promise.all(Array.from({ length: 8 }, () => unpark(sql, id, 10, 4)));
     expect(await states(flow)).toEqual({ pending: 90, parked: 10 });
+  });
+
+  test("of a deleted endpoint is cancelled without what publishers wait for, and no other's is", async () => {
+    const [gone, kept] = [
+      await flow.endpoint({ url: "http://127.0.0.1:9/" }),
+      await flow.endpoint({ url: "http://127.0.0.1:9/" }),
+    ];
+    const { sql } = flow.database;
+    await sql`update deltahook.endpoint_health set paused_reason = 'manual', paused_since = now()`;
+    await flow.publish(flow.engine({ work: false }), 6_000);
+    await sql.begin((tx) => deleteEndpoint(tx, gone.id));
+    await sql.begin(async (publisher) => {
+      await publisher`select from deltahook.endpoint_health where endpoint_id = ${kept.id} for update`;
+      await cancelOwed(sql, gone.id);
+    });
+    const left = await sql`select distinct endpoint_id as id from deltahook.deliveries where parked`;
+    expect(left).toEqual([{ id: kept.id }] as never);
+    expect(await states(flow)).toEqual({ parked: 6_000, cancelled: 6_000 });
   });
 
   test("never ends up unmarked while somebody joins it", async () => {

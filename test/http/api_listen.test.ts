@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { putRequest, takeAnswers } from "../../src/delivering/listen_store.ts";
+import { sessionCookieName } from "../../src/identity/cookies.ts";
 import type { Role } from "../../src/identity/principal.ts";
 import { parseId, publicId } from "../../src/platform/ids.ts";
 import { until } from "../support/flow.ts";
@@ -68,6 +69,29 @@ test("the stream begins with the listener, gives each request byte for byte, and
   stream.close();
 });
 
+test("what a connection does not read waits in the database", async () => {
+  const headers = { authorization: `Bearer ${app.keys.editor}` };
+  const closing = new AbortController();
+  const request = new Request(`${PUBLIC_URL}/v1/listen`, { headers, signal: closing.signal });
+  const { body } = await app.server.handle(request);
+  const [listener] = await app.database.sql<{ id: string }[]>`
+    select endpoint_id as id from deltahook.listeners order by endpoint_id desc limit 1`;
+  const endpoint = publicId("endpoint", listener?.id ?? "");
+  const given = async () => {
+    const rows = await app.database.sql`
+      select from deltahook.listen_requests where endpoint_id = ${listener?.id ?? ""} and stream is not null`;
+    return rows.length;
+  };
+  for (let n = 0; n < 20; n++) await put(endpoint, "{}");
+  await until(async () => (await given()) >= 16, "as many as may wait");
+  const earlier = await given();
+  await put(endpoint, "{}");
+  await Bun.sleep(300);
+  expect(await given()).toBe(earlier);
+  closing.abort();
+  await body?.cancel();
+});
+
 test("it is an endpoint of its own kind: listed, fixed, entered in the audit log, ended by its deletion", async () => {
   const stream = await open("");
   const { listener } = stream.json(0) as Ready;
@@ -113,6 +137,20 @@ describe("what cannot be listened for is refused:", () => {
   test.each(refused)("%s", async (query, status, says) => {
     const { json, status: answered } = await app.call("GET", `/v1/listen${query}`, { as: "editor" });
     expect([answered, json.detail]).toEqual([status, expect.stringContaining(says)]);
+  });
+
+  test("a session, where the browser does not say which page asks", async () => {
+    const [user] = await app.database.sql<{ id: string }[]>`
+      insert into deltahook.users (email, role) values ('listener@example.com', 'editor') returning id`;
+    const token = await app.identity.sessions.start(user?.id ?? "", {});
+    const cookie = `${sessionCookieName(false)}=${token}`;
+    const ask = (headers: Record<string, string>) => app.call("GET", "/v1/listen", { headers: { cookie, ...headers } });
+    for (const headers of [{}, { "sec-fetch-site": "none" }, { "sec-fetch-site": "same-site" }] as const) {
+      expect((await ask(headers)).status).toBe(403);
+    }
+    const endpoints = await app.database.sql`
+      select from deltahook.listeners where opened_by = ${`user:${user?.id}`}`;
+    expect(endpoints).toHaveLength(0);
   });
 
   test("a viewer, and a page of another site", async () => {

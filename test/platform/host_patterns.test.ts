@@ -53,6 +53,13 @@ test.each([
   expect(boundFault(null, url)).toBeNull();
 });
 
+test("a refusal names the port where that is what keeps them apart", () => {
+  expect(boundFault(["erp.example.com:443"], "http://erp.example.com/")).toContain(
+    "must not go to erp.example.com:80.",
+  );
+  expect(boundFault(["erp.example.com"], "https://evil.example/")).toContain("must not go to evil.example.");
+});
+
 test.each<[string[] | null, string[] | null, boolean]>([
   [null, null, true],
   [null, ["a.example"], true],

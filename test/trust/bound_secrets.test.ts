@@ -140,7 +140,9 @@ test("an editor may tighten; more hosts take an admin, or the value given anew",
   expect((await patch(id, { value: "another" }, "editor")).json.hosts).toEqual(["*.example.com"]);
   const basic = await secret(["a.example"], { kind: "basic", value: { username: "u", password: PLANTED } });
   expect((await patch(basic, { hosts: null, value: { username: "v" } }, "editor")).status).toBe(403);
-  expect((await patch(basic, { hosts: null, value: { password: "p" } }, "editor")).status).toBe(200);
+  // Where a key is the user name, with an empty password, that alone replaces nothing.
+  expect((await patch(basic, { hosts: null, value: { password: "p" } }, "editor")).status).toBe(403);
+  expect((await patch(basic, { hosts: null, value: { username: "v", password: "p" } }, "editor")).status).toBe(200);
   expect((await patch(basic, { hosts: ["https://a.example/"] }, "admin")).json.errors[0].pointer).toBe("/hosts/0");
 });
 

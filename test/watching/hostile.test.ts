@@ -14,6 +14,7 @@ const HOSTILE: [name: string, path: string, problem: RegExp][] = [
   ["another charset than it says", "/charset", /UTF-8/],
   ["JSON that was cut off", "/cut", /not JSON/],
   ["an empty body", "/empty", /empty/],
+  ["a refusal that Postgres would not store", "/refusal", /errors and no data: no\ufffdpe \ufffd/],
 ];
 const TIMEOUT_MS = 1_500;
 

@@ -19,6 +19,7 @@ const ANSWERS: Record<string, () => Response | Promise<Response>> = {
   "/charset": () => new Response(Buffer.from('{"status":"\xe9"}', "latin1")),
   "/cut": () => new Response('{"status":"ne'),
   "/empty": () => new Response(""),
+  "/refusal": () => new Response('{"errors":[{"message":"no\\u0000pe \\ud800"}],"data":null}'),
 };
 
 const server = Bun.serve({

@@ -12,7 +12,9 @@ import { createWitness } from "./recorder.ts";
 const TAG = "Listening";
 
 /** Then the reader comes back by itself, and its key is looked at again. */
-const LONGEST_MS = 10 * 60_000;
+const LONGEST_MS = 60_000;
+/** Frames that may wait to be read before no more are taken for a connection. */
+const MOST_UNREAD = 16;
 const MOST_ANSWERS_BYTES = 4 * 1_048_576;
 
 type ShownListener = ReturnType<typeof showListener>;
@@ -86,11 +88,15 @@ export function listenRoutes({ listening }: { listening: Listening }): Route[] {
   ];
 }
 
-/** It makes something although it is a GET: no other site may send a browser, with its session, here. */
+/**
+ * It makes something although it is a GET: no other site may send a browser, with its session, here. On plain http
+ * browsers do not say where a request comes from: then only an Authorization header will do, which none sends by itself.
+ */
 function refuseForeignPage(headers: Headers): void {
   const site = headers.get("sec-fetch-site");
-  if (site === null || site === "same-origin" || site === "none") return;
-  throw new AppError("forbidden", "A page of another site sent this request: listen with an API key instead.");
+  if (site === "same-origin") return;
+  if ((site === null || site === "none") && headers.has("authorization")) return;
+  throw new AppError("forbidden", "A page of another site may have sent this request: listen with an API key instead.");
 }
 
 function whoIs(principal: Principal): string {
@@ -102,13 +108,14 @@ function streamOf(listening: Listening, listener: Listener, signal: AbortSignal)
   const ended = new AbortController();
   const ends = AbortSignal.any([signal, ended.signal, AbortSignal.timeout(LONGEST_MS)]);
 
-  const stream = new ReadableStream<Uint8Array>({
+  const source: UnderlyingDefaultSource<Uint8Array> = {
     start(controller) {
       const write = (text: string) => {
         if (!ends.aborted) controller.enqueue(encoder.encode(text));
       };
       write(frame({ event: "ready", data: JSON.stringify({ listener: showListener(listener) }) }));
       const leave = listening.follow(listener, {
+        isReady: () => (controller.desiredSize ?? 0) > 0,
         deliver: (request) => write(frame({ event: "delivery", data: JSON.stringify(showRequest(request)) })),
         beat: () => write(": still here\n\n"),
         end: () => ended.abort(),
@@ -121,7 +128,8 @@ function streamOf(listening: Listening, listener: Listener, signal: AbortSignal)
       else ends.addEventListener("abort", close, { once: true });
     },
     cancel: () => ended.abort(),
-  });
+  };
+  const stream = new ReadableStream(source, { highWaterMark: MOST_UNREAD });
   return new Response(stream, { headers: { "content-type": "text/event-stream", "x-accel-buffering": "no" } });
 }
 
