@@ -1,5 +1,5 @@
-import { existsSync, statSync } from "node:fs";
-import { AppError, type FieldFault } from "../platform/errors.ts";
+import { existsSync } from "node:fs";
+import { AppError, type FieldFault, messageOf } from "../platform/errors.ts";
 import { answer } from "./answer.ts";
 import { type ConfigDocument, type FileFault, readDocument } from "./as_code/document.ts";
 import { type Door, type DoorOptions, withDoor } from "./as_code/door.ts";
@@ -91,8 +91,12 @@ function agree(deletes: readonly Step[]): void {
 
 async function textOf(file: string): Promise<string> {
   if (file === "-") return Bun.stdin.text();
-  if (existsSync(file) && statSync(file).isFile()) return Bun.file(file).text();
-  throw new AppError("not_found", `There is no file ${file}; \`deltahook export\` writes one.`);
+  if (!existsSync(file)) throw new AppError("not_found", `There is no file ${file}; \`deltahook export\` writes one.`);
+  try {
+    return await Bun.file(file).text();
+  } catch (error) {
+    throw new AppError("not_found", `${file} cannot be read (${messageOf(error)}).`, { cause: error });
+  }
 }
 
 function located(faults: readonly FieldFault[], document: ConfigDocument): FileFault[] {

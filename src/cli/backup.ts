@@ -6,7 +6,7 @@ import { createVault } from "../vault/vault.ts";
 import { answer } from "./answer.ts";
 import { writeArchive } from "./backup/archive.ts";
 import { refuseOverwrite, writeOut, writeWhole } from "./backup/file.ts";
-import { counted, grouped, megabytes, type Tally } from "./backup/progress.ts";
+import { counted, grouped, size, type Tally } from "./backup/progress.ts";
 import { takeSnapshot } from "./backup/save.ts";
 import { usage } from "./failure.ts";
 import { type Opened, withDatabase } from "./opened.ts";
@@ -47,7 +47,7 @@ function placeOfKey({ config, dataDir }: { config: Config; dataDir: string }): s
 
 function wordsOf(saved: { file: string; bytes: number; rows: number; key: string | null }): string {
   const where = saved.file === "-" ? "" : ` in ${saved.file}`;
-  const done = `Saved ${grouped(saved.rows)} rows${where} (${megabytes(saved.bytes)}).`;
+  const done = `Saved ${grouped(saved.rows)} rows${where} (${size(saved.bytes)}).`;
   if (saved.key === null) return done;
   return `${done}\nThe master key is not in it: keep a copy of ${saved.key} apart from it. Without that key its credentials cannot be opened.`;
 }

@@ -30,6 +30,7 @@ try {
 function entry([command, ...args]) {
   if (command === "test") return [join(root, "test/run.ts"), ...args];
   if (command === "check") return [join(root, "test/run.ts"), "--checks-only", ...args];
+  if (command === "build") return [join(root, "src/client/build.ts"), ...args];
   if (command === "bench") return [join(root, "test/bench/run.ts"), ...args];
   return [join(root, "src/cli/main.ts"), ...(command === undefined ? [] : [command, ...args])];
 }

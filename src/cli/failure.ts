@@ -5,7 +5,7 @@ import { AppError, messageOf } from "../platform/errors.ts";
 export const FAILED = 1;
 export const MISUSED = 2;
 
-/** The command line itself is wrong; commander tells its own faults by the same class. */
+/** The command line itself is wrong. */
 export function usage(message: string): CommanderError {
   return new CommanderError(MISUSED, "deltahook.usage", message);
 }
@@ -18,7 +18,7 @@ export function exitCodeOf(error: unknown): number {
 
 /** Says on stderr what failed. A failure that the user can mend is a sentence; a fault of ours is shown whole. */
 export function tell(error: unknown, json: boolean): void {
-  // Commander has written its own messages, and help, by now.
+  // Commander has written the help by now.
   if (error instanceof CommanderError && error.code !== "deltahook.usage") return;
   const message = sentenceOf(error);
   if (message === null) return void process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);

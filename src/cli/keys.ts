@@ -1,4 +1,4 @@
-import { createApiKeys } from "../identity/api_keys.ts";
+import { apiKeyBody, createApiKeys } from "../identity/api_keys.ts";
 import { audit } from "../identity/audit.ts";
 import type { Role } from "../identity/principal.ts";
 import { parseDuration } from "../platform/durations.ts";
@@ -12,9 +12,10 @@ export async function createKey(
   options: { role: Role; expiresIn?: string; json?: boolean },
 ): Promise<void> {
   const expiresAt = options.expiresIn === undefined ? null : expiry(options.expiresIn, Date.now());
+  const { success, data: body, error } = apiKeyBody.safeParse({ name, role: options.role, expires_at: expiresAt });
+  if (!success) throw usage(`${error.issues[0]?.path.join(".")}: ${error.issues[0]?.message}`);
   await withDatabase(
     async ({ database }) => {
-      const body = { name, role: options.role, expires_at: expiresAt, rate_limit: null };
       const made = await createApiKeys(database).create("cli", body, (tx, { id, role }) =>
         audit(tx, { actor: "cli", action: "create", resource: { kind: "api_key", id }, detail: { name, role } }),
       );

@@ -1,5 +1,6 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, type CommanderError, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../platform/version.ts";
+import { usage } from "./failure.ts";
 
 const ROLES = ["viewer", "editor", "admin"];
 const JSON_OPTION = ["--json", "print JSON, for programs"] as const;
@@ -13,9 +14,8 @@ export function createProgram(): Command {
     .description("Turns any REST API into a webhook provider, and delivers webhooks dependably.")
     .version(VERSION, "--version", "print the version")
     .helpOption("-h, --help", "show help")
-    .exitOverride()
-    .showHelpAfterError("`deltahook --help` lists all commands and options.")
-    .configureOutput({ getOutHelpWidth: () => 100, getErrHelpWidth: () => 100 });
+    // Faults are told by `tell`, in the same words as all others and as JSON where that was asked for.
+    .configureOutput({ getOutHelpWidth: () => 100, getErrHelpWidth: () => 100, outputError: () => {} });
 
   program.commandsGroup("Run:");
   addServe(program);
@@ -35,6 +35,11 @@ export function createProgram(): Command {
   program.addHelpCommand(
     new Command("help").argument("[command]").description("show the help of a command").helpOption(false),
   );
+  for (const command of program.commands.flatMap((one) => [one, ...one.commands]).concat(program)) {
+    command.exitOverride((fault) => {
+      throw explained(fault, command);
+    });
+  }
   return program.addHelpText(
     "after",
     `
@@ -44,6 +49,16 @@ server is running on it or not.
 
 Exit codes: 0 done, 1 failed, 2 wrong command line.`,
   );
+}
+
+/** A fault of the command line, with the help that is nearest to it. Help that was printed needs no more words. */
+function explained(fault: CommanderError, command: Command): CommanderError {
+  if (fault.exitCode === 0 || fault.code === "commander.help") return fault;
+  return usage(`${fault.message.replace(/^error: /, "")}\n\`${pathOf(command)} --help\` shows how it is used.`);
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
 
 function addServe(program: Command): void {
@@ -88,7 +103,12 @@ function addSend(program: Command): void {
     .option("--retry <delays>", "with --url: when to try again, such as 5s,5m,1h")
     .option("--idempotency-key <key>", "the same key within 24 hours sends nothing twice")
     .option("--wait [duration]", "wait until it has arrived, or ended as a dead letter", parseWait)
-    .addOption(new Option("--server <address>", "send through this server instead of the database").env("HOOKSHOT_URL"))
+    .addOption(
+      new Option(
+        "--server <address>",
+        "send through this server instead of the database; one that is away is tried for 30 s",
+      ).env("HOOKSHOT_URL"),
+    )
     .addOption(new Option("--api-key <key>", "with --server: a key that may send").env("HOOKSHOT_API_KEY"))
     .option(...JSON_OPTION)
     .addHelpText(
@@ -104,7 +124,7 @@ Examples:
 function addApply(program: Command): void {
   program
     .command("apply")
-    .description("make secrets, endpoints and watches like a file says")
+    .description("make secrets, endpoints and watches what a file says")
     .requiredOption("-f, --file <path>", "the file, YAML or JSON; `-` reads it from stdin")
     .option("--dry-run", "show what would change, and change nothing")
     .option("--prune", "delete what the file does not name, of each kind that it has a section of")

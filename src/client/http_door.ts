@@ -37,7 +37,8 @@ export function openHttpDoor(options: { url: string; apiKey: string }): Door {
   async function fetchOnce({ method, path, body }: Request, deadline: number) {
     const headers: Record<string, string> = { authorization: `Bearer ${options.apiKey}`, accept: "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
-    const signal = AbortSignal.timeout(Math.max(1, Math.min(TRY_MS, deadline - performance.now())));
+    // Node takes whole milliseconds only.
+    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(TRY_MS, deadline - performance.now()))));
     try {
       const response = await fetch(base + path, { method, headers, signal, redirect: "error", ...(body && { body }) });
       return { status: response.status, text: await response.text(), headers: response.headers };

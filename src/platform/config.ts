@@ -170,7 +170,7 @@ export function loadConfig(env: Record<string, string | undefined>): {
       faults.push(`${found.variable}${value}: ${error.message}`);
     }
   }
-  faults.push(...unknownVariables(env), ...contradictions(config as unknown as Config));
+  faults.push(...unknownVariables(env), ...contradictions(config as unknown as Config, sources));
   if (faults.length > 0) {
     throw new AppError("invalid", `The settings cannot be used:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`);
   }
@@ -205,11 +205,12 @@ function unknownVariables(env: Record<string, string | undefined>): string[] {
     });
 }
 
-function contradictions(config: Config): string[] {
+function contradictions(config: Config, sources: Record<string, ConfigSource>): string[] {
   const faults: string[] = [];
   if (config.DATABASE_URL) {
     for (const name of ["MASTER_KEY", "JWT_SECRET"] as const) {
-      if (!config[name]) {
+      // One that is there and of no use is a fault already.
+      if (!config[name] && sources[name] === "default") {
         faults.push(
           `${name}: required with DATABASE_URL, since several nodes must share it; make one with \`openssl rand -base64 48\``,
         );

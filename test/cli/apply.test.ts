@@ -171,6 +171,13 @@ watches:
     });
   });
 
+  test("a file that cannot be read is told in a sentence", async () => {
+    const { err, code } = await quickly(["apply", "-f", import.meta.dir, ...door]);
+    expect(err).toStartWith(`deltahook: ${import.meta.dir} cannot be read (`);
+    expect(err).not.toMatch(/\n\s+at /);
+    expect(code).toBe(1);
+  });
+
   test("a failure half-way says where, and the next run goes on from there", async () => {
     // Only the server knows that it may not reach this network.
     const more = FILE.replace("https://b.example/hooks", "https://c.example/hooks").replace(

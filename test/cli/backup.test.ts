@@ -139,7 +139,7 @@ describe("what is in a backup", () => {
   test("goes to stdout and comes from stdin as well, with all words on stderr", async () => {
     const saved = await deltahook(["backup", "-"], seeded.target);
     expect(saved.err).toMatch(
-      /^Saved [\d,]+ rows \(.* MB\)\.\nThe master key is not in it: keep a copy of the setting MASTER_KEY/,
+      /^Saved [\d,]+ rows \(.* [kM]B\)\.\nThe master key is not in it: keep a copy of the setting MASTER_KEY/,
     );
     const to = await target();
     const restored = await deltahook(["restore", "-"], to.at, {}, saved.bytes);

@@ -32,6 +32,8 @@ describe("a wrong command line is told with a remedy, and exit code 2:", () => {
     [["users", "add", "a@example.com"], "--generate-password"],
     [["users", "add", "a@example.com", "--role", "owner"], "viewer, editor, admin"],
     [["users", "add", "a@example.com", "--password-stdin", "--generate-password"], "exclude each other"],
+    [["keys", "create"], "`deltahook keys create --help`"],
+    [["keys", "create", ""], "name: write at least one character"],
     [["keys", "create", "x", "--expires-in", "soon"], "90d"],
     [["send", "order.paid", "{a: 1}"], "not JSON"],
     [["send", "order.paid", "{}", "--header", "a:b"], "only with --url"],
@@ -48,6 +50,12 @@ describe("a wrong command line is told with a remedy, and exit code 2:", () => {
     expect(out).toBe("");
     expect(code).toBe(2);
   });
+});
+
+test("with --json a wrong command line is told as JSON", async () => {
+  const { err, code } = await deltahook(["users", "lst", "--json"]);
+  expect(JSON.parse(err).error.message).toContain("unknown command 'lst'");
+  expect(code).toBe(2);
 });
 
 describe("help", () => {

@@ -60,7 +60,7 @@ async function succeed(command: string[], cwd: string, env: Record<string, strin
 const SEND = `
   const hookshot = new Hookshot(JSON.parse(process.env.OPTIONS));
   const { id } = await hookshot.sendWebhook(process.env.RECEIVER, { data: "your data" }, { type: "order.paid" });
-  const { status } = await hookshot.wait(id);
+  const { status } = await hookshot.wait(id, { timeout: "5s" });
   await hookshot.close();
   console.log(JSON.stringify({ id, status }));`;
 

@@ -34,6 +34,10 @@ test("each curl command of the README is taken as it stands there", async () => 
   }
 });
 
+test("the README's key comes without npm's own lines, and under a name", () => {
+  expect(readme).toMatch(/KEY=\$\(npm run -s deltahook -- keys create \w+\)/);
+});
+
 test("each link to a file of this repository leads to one", () => {
   const pages = ["README.md", ...readdirSync(`${root}docs`).map((name) => `docs/${name}`)].filter((name) =>
     name.endsWith(".md"),

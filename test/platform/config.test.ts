@@ -157,6 +157,10 @@ describe("a fault names the variable, the value and the remedy", () => {
       "MASTER_KEY: required with DATABASE_URL, since several nodes must share it; make one with `openssl rand -base64 48`",
     ],
     [
+      { DATABASE_URL: "postgres://db/x", MASTER_KEY: "short", JWT_SECRET: KEY },
+      "MASTER_KEY: write at least 32 characters; make some with `openssl rand -base64 48`",
+    ],
+    [
       { DATABASE_URL: "mysql://me:pw@db/x", MASTER_KEY: KEY, JWT_SECRET: KEY },
       "DATABASE_URL: write postgres://user:password@host:5432/database",
     ],

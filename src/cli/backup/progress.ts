@@ -19,7 +19,7 @@ export async function* counted<Item extends { table: string; rows: number; bytes
     if (!process.stderr.isTTY || performance.now() - shownAt < EVERY_MS) continue;
     shownAt = performance.now();
     const of = total === undefined ? "" : ` of ${grouped(total)}`;
-    process.stderr.write(`\r\x1b[2K${part.table}: ${grouped(tally.rows)}${of} rows ${verb}, ${megabytes(bytes)}`);
+    process.stderr.write(`\r\x1b[2K${part.table}: ${grouped(tally.rows)}${of} rows ${verb}, ${size(bytes)}`);
   }
   if (shownAt > 0) process.stderr.write("\r\x1b[2K");
 }
@@ -29,6 +29,7 @@ export function grouped(count: number): string {
   return count.toLocaleString("en");
 }
 
-export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+/** 27320 → `27 kB`, 1234567 → `1.2 MB`. */
+export function size(bytes: number): string {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
