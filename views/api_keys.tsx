@@ -1,7 +1,7 @@
 import type { ApiKey } from "../src/identity/api_keys.ts";
 import { ConfirmPost, type Faults, Field, FormFault, Select } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
-import { Copyable, Empty, Pager, Time } from "./pieces.tsx";
+import { Clip, Copyable, Empty, Pager, Time } from "./pieces.tsx";
 
 export type ApiKeysProps = {
   frame: Frame;
@@ -80,7 +80,9 @@ export function ApiKeysPage({ frame, keys, pager, made, form, faults }: ApiKeysP
             <tbody>
               {keys.map((key) => (
                 <tr>
-                  <td>{key.name}</td>
+                  <td>
+                    <Clip text={key.name} />
+                  </td>
                   <td data-label="Begins with" class="mono">
                     {key.hint}…
                   </td>

@@ -56,7 +56,8 @@
   function refreshTimes() {
     if (document.hidden) return;
     for (const time of document.querySelectorAll("time[data-relative]")) {
-      const text = relative(Math.round((Date.parse(time.dateTime) - Date.now()) / 1000));
+      const seconds = Math.round((Date.parse(time.dateTime) - Date.now()) / 1000);
+      const text = relative(time.dataset.relative === "due" ? Math.max(seconds, 0) : seconds);
       if (time.textContent !== text) time.textContent = text;
     }
   }
@@ -256,8 +257,6 @@
     const ends = [...series.at, 2 * series.at.at(-1) - series.at.at(-2)];
     const held = (values) => [...values, unit === "ms" ? null : values.at(-1)];
     const last = series.at.length - 1;
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
     const axis = {
       stroke: colour("--quiet"),
       grid: { stroke: colour("--line"), width: 1 },
@@ -266,9 +265,13 @@
     };
     const shown = (value) => (value == null ? "–" : unit === "ms" ? span(value) : value.toLocaleString("en"));
     const tell = (index) => {
-      legend.textContent = lines
-        .map(([key, label], i) => `${i === 0 ? "━" : "╌"} ${label} ${shown(series[key][index])}`)
-        .join("  ");
+      const parts = lines.map(([key, label, name], i) => {
+        const sign = document.createElement("span");
+        sign.textContent = i === 0 ? "━" : "╌";
+        sign.style.color = colour(name);
+        return [i === 0 ? "" : "  ", sign, ` ${label} ${shown(series[key][index])}`];
+      });
+      legend.replaceChildren(...parts.flat());
     };
     box.setAttribute("role", "img");
     box.replaceChildren();
@@ -303,6 +306,12 @@
       box,
     );
     tell(last);
+  }
+
+  /** A token as the canvas knows colours: of light and dark, the one in force. */
+  function colour(name) {
+    plots.style.outlineColor = `var(${name})`;
+    return getComputedStyle(plots).outlineColor;
   }
 
   /** Percentiles are there only where something happened: a line needs two of them, so few are drawn as dots. */

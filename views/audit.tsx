@@ -1,6 +1,7 @@
+import type { Names } from "../src/http/names_store.ts";
 import type { Audited } from "../src/identity/audit.ts";
 import { type Frame, Layout } from "./layout.tsx";
-import { Empty, Pager, Time } from "./pieces.tsx";
+import { Clip, ClipLink, Empty, Pager, Time } from "./pieces.tsx";
 
 const PLACES: Record<string, string> = {
   watch: "/watches/",
@@ -9,14 +10,20 @@ const PLACES: Record<string, string> = {
   event: "/events/",
   delivery: "/deliveries/",
   operation: "/operations/",
+  dead_letter: "/deliveries/",
+  user: "/people/",
 };
+
+const NAMED = new Set(["watch", "endpoint", "secret"]);
 
 export function AuditPage(props: {
   frame: Frame;
   entries: Audited[];
+  /** Of what was done something to, by their ids. */
+  names: Names;
   pager: { older: string | null; newest: string | null };
 }) {
-  const { frame, entries, pager } = props;
+  const { frame, entries, names, pager } = props;
   return (
     <Layout frame={frame} title="Audit" section="/audit">
       {entries.length === 0 ? (
@@ -43,13 +50,15 @@ export function AuditPage(props: {
                     <Time at={at} now={frame.now} />
                   </td>
                   <td data-label="Who">
-                    {actor.name} {actor.kind === "api_key" ? <span class="quiet">(key)</span> : null}
+                    <Clip text={actor.name} /> {actor.kind === "api_key" ? <span class="quiet">(key)</span> : null}
                   </td>
                   <td data-label="Did">{action.replaceAll("_", " ")}</td>
                   <td data-label="To">
-                    <Resource {...resource} />
+                    <Resource {...resource} names={names} />
                   </td>
-                  <Detail detail={detail} />
+                  <td data-label="Details" class="quiet small">
+                    <Clip text={toldOf(detail, names[resource.id ?? ""])} kind="wide" />
+                  </td>
                   <td data-label="From" class="quiet mono">
                     {address}
                   </td>
@@ -64,22 +73,26 @@ export function AuditPage(props: {
   );
 }
 
-/** Failed sign-ins as words; all else as it was written down. */
-function Detail({ detail }: Pick<Audited, "detail">) {
-  if (typeof detail?.why !== "string") {
-    return <td class="quiet small mono break">{detail ? JSON.stringify(detail) : ""}</td>;
+/** Failed sign-ins as words; all else as names with their values, without what is not set or said already. */
+function toldOf(detail: Audited["detail"], said: string | undefined): string {
+  if (typeof detail?.why === "string") {
+    const { why, email, count = 1 } = detail;
+    return [why, ...(email ? [email] : []), ...(count === 1 ? [] : [`${count} times in a minute`])].join(" · ");
   }
-  const { why, email, count = 1 } = detail;
-  const words = [why, ...(email ? [email] : []), ...(count === 1 ? [] : [`${count} times in a minute`])];
-  return (
-    <td class="quiet small break" data-label="Details">
-      {words.join(" · ")}
-    </td>
-  );
+  const told = Object.entries(detail ?? {}).filter(([, value]) => value !== null && value !== said);
+  return told.map(([name, value]) => `${name.replaceAll("_", " ")}: ${shown(value)}`).join(" · ");
 }
 
-function Resource({ kind, id }: { kind: string; id: string | null }) {
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return value.map(shown).join(", ");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** What is gone has no name, and nothing to open. */
+function Resource({ kind, id, names }: { kind: string; id: string | null; names: Names }) {
   const text = kind.replaceAll("_", " ");
   const place = PLACES[kind];
-  return place && id ? <a href={`${place}${id}`}>{text}</a> : <span>{text}</span>;
+  if (!place || !id) return <span>{text}</span>;
+  if (names[id]) return <ClipLink href={`${place}${id}`} text={`${text} ${names[id]}`} />;
+  return NAMED.has(kind) ? <span class="quiet">{text}, deleted</span> : <a href={`${place}${id}`}>{text}</a>;
 }

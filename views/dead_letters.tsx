@@ -1,8 +1,8 @@
 import type { ShownLetter } from "../src/delivering/dead_letters.ts";
 import { EndpointLink, pretty } from "./deliveries.tsx";
-import { ConfirmPost, Field, Post, Select } from "./form.tsx";
+import { ConfirmPost, type EndpointNames, EndpointSelect, Field, IdField, Post, Select } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
-import { Code, Copyable, CopyButton, Empty, href, Pager, Status, Time } from "./pieces.tsx";
+import { Clip, ClipLink, Code, Copyable, CopyButton, Empty, href, Moment, Pager, Status, Time } from "./pieces.tsx";
 
 const REASONS: Record<ShownLetter["reason"], string> = {
   exhausted: "all tries used up",
@@ -17,9 +17,10 @@ export function DeadLettersPage(props: {
   frame: Frame;
   letters: ShownLetter[];
   query: LetterQuery;
+  endpoints: EndpointNames;
   pager: { older: string | null; newest: string | null };
 }) {
-  const { frame, letters, query, pager } = props;
+  const { frame, letters, query, endpoints, pager } = props;
   const isFiltered = Object.values(query).some((value) => value);
   const canEdit = mayEdit(frame);
   return (
@@ -48,8 +49,8 @@ export function DeadLettersPage(props: {
           choices={[{ value: "", text: "Any" }, ...Object.entries(REASONS).map(([value, text]) => ({ value, text }))]}
         />
         <Field label="Event type" name="type" value={query.type ?? ""} autoComplete="off" />
-        <Field label="Endpoint" name="endpoint" value={query.endpoint ?? ""} placeholder="ep_…" autoComplete="off" />
-        <Field label="Watch" name="watch" value={query.watch ?? ""} placeholder="watch_…" autoComplete="off" />
+        <EndpointSelect endpoints={endpoints} value={query.endpoint} />
+        <IdField label="Watch id" name="watch" prefix="watch" value={query.watch} />
         <button type="submit">Filter</button>
         {isFiltered ? <a href="/dead-letters">Clear</a> : null}
       </form>
@@ -116,13 +117,13 @@ export function DeadLettersPage(props: {
                       <Status tone="bad" text={REASONS[letter.reason]} />
                     </td>
                     <td>
-                      <a href={`/dead-letters/${letter.id}`}>{letter.type}</a>
+                      <ClipLink href={`/dead-letters/${letter.id}`} text={letter.type} />
                     </td>
                     <td data-label="Endpoint">
                       <EndpointLink {...letter} />
                     </td>
-                    <td data-label="Last answer" class="quiet break">
-                      {[letter.last_status, letter.last_error].filter((part) => part !== null).join(" · ")}
+                    <td data-label="Last answer" class="quiet">
+                      <Clip text={lastAnswer(letter)} kind="wide" />
                     </td>
                     <td data-label="Died">
                       <Time at={letter.died_at} now={frame.now} />
@@ -137,6 +138,10 @@ export function DeadLettersPage(props: {
       <Pager {...pager} />
     </Layout>
   );
+}
+
+function lastAnswer({ last_status, last_error }: ShownLetter): string {
+  return [last_status, last_error].filter((part) => part !== null).join(" · ");
 }
 
 export function DeadLetterPage({ frame, letter, data }: { frame: Frame; letter: ShownLetter; data: string }) {
@@ -169,21 +174,22 @@ export function DeadLetterPage({ frame, letter, data }: { frame: Frame; letter: 
         <dl class="facts">
           <dt>Endpoint</dt>
           <dd>
-            <EndpointLink {...letter} /> <span class="quiet">{letter.url}</span>
+            <EndpointLink {...letter} />
+            <span class="quiet">{letter.url}</span>
           </dd>
           <dt>Delivery</dt>
           <dd>
             <a href={`/deliveries/${letter.id}`}>every try</a> <span class="quiet">{letter.attempts} in all</span>
           </dd>
           <dt>Last answer</dt>
-          <dd>{[letter.last_status, letter.last_error].filter((part) => part !== null).join(" · ") || "none"}</dd>
+          <dd>{lastAnswer(letter) || "none"}</dd>
           <dt>webhook-id</dt>
           <dd>
             <Copyable text={letter.webhook_id} />
           </dd>
           <dt>Died</dt>
           <dd>
-            <Time at={letter.died_at} now={frame.now} />
+            <Moment at={letter.died_at} now={frame.now} />
           </dd>
         </dl>
         <div class="row spread">

@@ -1,7 +1,21 @@
 import type { ShownAttempt, ShownDelivery } from "../src/delivering/deliveries.ts";
-import { ConfirmPost, Field, Post, Select } from "./form.tsx";
+import type { Names } from "../src/http/names_store.ts";
+import { ConfirmPost, type EndpointNames, EndpointSelect, IdField, Post, Select } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
-import { Code, Copyable, Empty, Headers, Pager, Status, span, Time, type Tone } from "./pieces.tsx";
+import {
+  Clip,
+  ClipLink,
+  Code,
+  Copyable,
+  Empty,
+  Headers,
+  Moment,
+  Pager,
+  Status,
+  span,
+  Time,
+  type Tone,
+} from "./pieces.tsx";
 
 export const DELIVERY_TONES: Record<ShownDelivery["status"], Tone> = {
   pending: "info",
@@ -23,18 +37,19 @@ export type DeliveriesProps = {
   deliveries: ShownDelivery[];
   /** The filters as they came. */
   query: { status?: string; endpoint?: string; event?: string; watch?: string };
+  endpoints: EndpointNames;
   pager: { older: string | null; newest: string | null };
 };
 
-export function DeliveriesPage({ frame, deliveries, query, pager }: DeliveriesProps) {
+export function DeliveriesPage({ frame, deliveries, query, endpoints, pager }: DeliveriesProps) {
   const isFiltered = Object.values(query).some((value) => value);
   return (
     <Layout frame={frame} title="Deliveries" section="/deliveries">
       <form class="filters" method="get" action="/deliveries">
         <Select label="Status" name="status" choices={STATUSES} value={query.status ?? ""} />
-        <Field label="Endpoint" name="endpoint" value={query.endpoint ?? ""} placeholder="ep_…" autoComplete="off" />
-        <Field label="Event" name="event" value={query.event ?? ""} placeholder="evt_…" autoComplete="off" />
-        <Field label="Watch" name="watch" value={query.watch ?? ""} placeholder="watch_…" autoComplete="off" />
+        <EndpointSelect endpoints={endpoints} value={query.endpoint} />
+        <IdField label="Event id" name="event" prefix="evt" value={query.event} />
+        <IdField label="Watch id" name="watch" prefix="watch" value={query.watch} />
         <button type="submit">Filter</button>
         {isFiltered ? <a href="/deliveries">Clear</a> : null}
       </form>
@@ -71,7 +86,7 @@ export function DeliveryTable(props: { frame: Frame; deliveries: ShownDelivery[]
               Tries
             </th>
             <th scope="col">Last answer</th>
-            <th scope="col">Made</th>
+            <th scope="col">When</th>
           </tr>
         </thead>
         <tbody>
@@ -81,7 +96,10 @@ export function DeliveryTable(props: { frame: Frame; deliveries: ShownDelivery[]
                 <DeliveryStatus delivery={delivery} />
               </td>
               <td>
-                <a href={`/deliveries/${delivery.id}`}>{delivery.event_type ?? "event dropped by retention"}</a>
+                <ClipLink
+                  href={`/deliveries/${delivery.id}`}
+                  text={delivery.event_type ?? "event dropped by retention"}
+                />
               </td>
               {withEndpoint ? (
                 <td data-label="Endpoint">
@@ -91,10 +109,10 @@ export function DeliveryTable(props: { frame: Frame; deliveries: ShownDelivery[]
               <td class="number" data-label="Tries">
                 {delivery.tries}
               </td>
-              <td class="break" data-label="Last answer">
+              <td class="quiet" data-label="Last answer">
                 <LastAnswer frame={frame} delivery={delivery} />
               </td>
-              <td data-label="Made">
+              <td data-label="When">
                 <Time at={delivery.created_at} now={frame.now} />
               </td>
             </tr>
@@ -111,32 +129,32 @@ export function DeliveryStatus({ delivery: { status, parked } }: { delivery: Sho
 
 export function EndpointLink({ endpoint_id, endpoint_name }: { endpoint_id: string; endpoint_name: string | null }) {
   if (endpoint_name === null) return <span class="quiet">deleted</span>;
-  return <a href={`/endpoints/${endpoint_id}`}>{endpoint_name}</a>;
+  return <ClipLink href={`/endpoints/${endpoint_id}`} text={endpoint_name} />;
 }
 
 function LastAnswer({ frame, delivery }: { frame: Frame; delivery: ShownDelivery }) {
   const { status, parked, due_at, tries, last_status, last_error } = delivery;
   const said = [last_status, status === "delivered" ? null : last_error].filter((part) => part !== null).join(" · ");
   return (
-    <span class="quiet">
-      {said}
+    <>
+      <Clip text={said} kind="wide" />
       {status === "pending" && !parked && tries > 0 ? (
         <>
           {" "}
-          next try <Time at={due_at} now={frame.now} />
+          next try <Time at={due_at} now={frame.now} isDue />
         </>
       ) : null}
-    </span>
+    </>
   );
 }
 
-export function DeliveryPage({
-  frame,
-  delivery,
-}: {
+export function DeliveryPage(props: {
   frame: Frame;
   delivery: ShownDelivery & { attempts: ShownAttempt[] };
+  /** Of its watch, by its id. */
+  names: Names;
 }) {
+  const { frame, delivery, names } = props;
   const { id, status, parked, event_type, attempts } = delivery;
   return (
     <Layout
@@ -167,13 +185,14 @@ export function DeliveryPage({
           </dd>
           <dt>Endpoint</dt>
           <dd>
-            <EndpointLink {...delivery} /> <span class="quiet">{delivery.url}</span>
+            <EndpointLink {...delivery} />
+            <span class="quiet">{delivery.url}</span>
           </dd>
           {delivery.watch_id ? (
             <>
               <dt>Watch</dt>
               <dd>
-                <a href={`/watches/${delivery.watch_id}`}>{delivery.watch_id}</a>
+                <a href={`/watches/${delivery.watch_id}`}>{names[delivery.watch_id] ?? delivery.watch_id}</a>
               </dd>
             </>
           ) : null}
@@ -185,22 +204,22 @@ export function DeliveryPage({
           <dd>
             <Copyable text={id} />
           </dd>
-          <dt>Made</dt>
+          <dt>Created</dt>
           <dd>
-            <Time at={delivery.created_at} now={frame.now} />
+            <Moment at={delivery.created_at} now={frame.now} />
           </dd>
           {status === "pending" ? (
             <>
               <dt>Next try</dt>
               <dd>
-                {delivery.due_at ? <Time at={delivery.due_at} now={frame.now} /> : "when its endpoint can take it"}
+                {delivery.due_at ? <Moment at={delivery.due_at} now={frame.now} /> : "when its endpoint can take it"}
               </dd>
             </>
           ) : (
             <>
               <dt>Ended</dt>
               <dd>
-                <Time at={delivery.finished_at} now={frame.now} />
+                <Moment at={delivery.finished_at} now={frame.now} />
               </dd>
             </>
           )}

@@ -43,7 +43,8 @@ const FURTHER = [
   "plugin_options",
   "retry",
   "timeout",
-  "rate_limit",
+  "rate_max",
+  "rate_per",
   "max_in_flight",
 ];
 
@@ -90,7 +91,7 @@ export function EndpointFormPage(props: EndpointFormProps) {
             name="event_types"
             rows={3}
             value={form.event_types}
-            hint="One a line; * stands for any characters, so order.* takes all orders and * everything."
+            hint="One a line; * stands for any characters, so order.* takes all orders and * everything. Empty: only events that name it."
             faults={faults}
           />
         )}
@@ -139,7 +140,7 @@ export function EndpointFormPage(props: EndpointFormProps) {
                 inputMode="numeric"
                 value={form.rate_max}
                 hint="Requests in each period. Empty: no limit."
-                faults={faults.rate_limit ? { rate_max: faults.rate_limit } : {}}
+                {...common}
               />
               <Field label="Period of the limit" name="rate_per" value={form.rate_per} placeholder="1s" {...common} />
             </div>

@@ -1,10 +1,11 @@
 import type { ShownDelivery } from "../src/delivering/deliveries.ts";
 import type { ShownEndpoint, ShownSecret } from "../src/delivering/endpoints.ts";
+import type { Names } from "../src/http/names_store.ts";
 import { DeliveryTable } from "./deliveries.tsx";
 import { ConfirmPost, Post, Select } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
 import { PAUSES } from "./overview.tsx";
-import { Copyable, Empty, Headers, Pager, Status, Time } from "./pieces.tsx";
+import { Clip, ClipLink, Copyable, Empty, Headers, Pager, Status, Time } from "./pieces.tsx";
 
 type PagerLinks = { older: string | null; newest: string | null };
 
@@ -35,7 +36,7 @@ export function EndpointsPage(props: { frame: Frame; endpoints: ShownEndpoint[];
                 <th scope="col">State</th>
                 <th scope="col">Name</th>
                 <th scope="col">Takes</th>
-                <th scope="col">Since</th>
+                <th scope="col">Created</th>
               </tr>
             </thead>
             <tbody>
@@ -45,13 +46,13 @@ export function EndpointsPage(props: { frame: Frame; endpoints: ShownEndpoint[];
                     <EndpointStatus endpoint={endpoint} />
                   </td>
                   <td>
-                    <a href={`/endpoints/${endpoint.id}`}>{endpoint.name}</a>
-                    <div class="quiet small break">{endpoint.url}</div>
+                    <ClipLink href={`/endpoints/${endpoint.id}`} text={endpoint.name} />
+                    {endpoint.url === endpoint.name ? null : <Clip text={endpoint.url} kind="quiet small" />}
                   </td>
-                  <td data-label="Takes" class="mono break">
-                    {endpoint.kind === "direct" ? "what is sent to it" : endpoint.event_types.join(", ")}
+                  <td data-label="Takes">
+                    <Takes endpoint={endpoint} />
                   </td>
-                  <td data-label="Since">
+                  <td data-label="Created">
                     <Time at={endpoint.created_at} now={frame.now} />
                   </td>
                 </tr>
@@ -63,6 +64,15 @@ export function EndpointsPage(props: { frame: Frame; endpoints: ShownEndpoint[];
       <Pager {...pager} />
     </Layout>
   );
+}
+
+function Takes({ endpoint }: { endpoint: ShownEndpoint }) {
+  const types = endpoint.event_types.join(", ");
+  return types === "" ? <span>{takesNoType(endpoint)}</span> : <Clip text={types} kind="mono" />;
+}
+
+function takesNoType({ kind }: ShownEndpoint): string {
+  return kind === "direct" ? "what is sent to it" : "only events that name it";
 }
 
 function NoEndpoints({ kind, canEdit }: { kind: string; canEdit: boolean }) {
@@ -100,12 +110,14 @@ export function EndpointStatus({ endpoint: { paused, health } }: { endpoint: Sho
 export type EndpointProps = {
   frame: Frame;
   endpoint: ShownEndpoint;
+  /** Of its secret, by its id. */
+  names: Names;
   deliveries: ShownDelivery[];
   /** Shown only when it was asked for. */
   secret: ShownSecret | null;
 };
 
-export function EndpointPage({ frame, endpoint, deliveries, secret }: EndpointProps) {
+export function EndpointPage({ frame, endpoint, names, deliveries, secret }: EndpointProps) {
   const path = `/endpoints/${endpoint.id}`;
   const { paused, health } = endpoint;
   return (
@@ -137,7 +149,7 @@ export function EndpointPage({ frame, endpoint, deliveries, secret }: EndpointPr
       <div class="grid">
         <section class="sheet">
           <h2>Where and what</h2>
-          <EndpointFacts frame={frame} endpoint={endpoint} />
+          <EndpointFacts frame={frame} endpoint={endpoint} names={names} />
         </section>
         {mayEdit(frame) ? (
           <div class="stack">
@@ -184,7 +196,7 @@ function Actions({ endpoint, path }: { endpoint: ShownEndpoint; path: string }) 
   );
 }
 
-function EndpointFacts({ frame, endpoint }: { frame: Frame; endpoint: ShownEndpoint }) {
+function EndpointFacts({ frame, endpoint, names }: Pick<EndpointProps, "frame" | "endpoint" | "names">) {
   const { retry, rate_limit: rate } = endpoint;
   const plugins = [endpoint.plugin ?? []].flat();
   return (
@@ -199,7 +211,13 @@ function EndpointFacts({ frame, endpoint }: { frame: Frame; endpoint: ShownEndpo
           <Copyable text={endpoint.id} />
         </dd>
         <dt>Event types</dt>
-        <dd class="mono">{endpoint.kind === "direct" ? "what is sent to it" : endpoint.event_types.join(", ")}</dd>
+        <dd>
+          {endpoint.event_types.length === 0 ? (
+            takesNoType(endpoint)
+          ) : (
+            <span class="mono">{endpoint.event_types.join(", ")}</span>
+          )}
+        </dd>
         {endpoint.filter ? (
           <>
             <dt>Filter</dt>
@@ -223,14 +241,18 @@ function EndpointFacts({ frame, endpoint }: { frame: Frame; endpoint: ShownEndpo
           <>
             <dt>Secret</dt>
             <dd>
-              <a href={`/secrets/${endpoint.secret_id}`}>{endpoint.secret_id}</a>
+              <a href={`/secrets/${endpoint.secret_id}`}>{names[endpoint.secret_id] ?? endpoint.secret_id}</a>
             </dd>
           </>
         ) : null}
-        <dt>Failing since</dt>
-        <dd>
-          {endpoint.health.failing_since ? <Time at={endpoint.health.failing_since} now={frame.now} /> : "not failing"}
-        </dd>
+        {endpoint.health.failing_since ? (
+          <>
+            <dt>Failing since</dt>
+            <dd>
+              <Time at={endpoint.health.failing_since} now={frame.now} />
+            </dd>
+          </>
+        ) : null}
         <dt>Changed</dt>
         <dd>
           <Time at={endpoint.updated_at} now={frame.now} />

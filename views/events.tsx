@@ -1,9 +1,10 @@
 import type { ShownDelivery } from "../src/delivering/deliveries.ts";
 import type { ShownEvent } from "../src/delivering/events.ts";
+import type { Names } from "../src/http/names_store.ts";
 import { DeliveryTable, pretty } from "./deliveries.tsx";
-import { Field, Post } from "./form.tsx";
+import { Field, IdField, Post } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
-import { Code, Copyable, CopyButton, Empty, Pager, Status, Time } from "./pieces.tsx";
+import { ClipLink, Code, Copyable, CopyButton, Empty, Moment, Pager, Status, Time } from "./pieces.tsx";
 
 const ORIGINS: Record<ShownEvent["origin"], string> = {
   watch: "a watch",
@@ -15,16 +16,18 @@ const ORIGINS: Record<ShownEvent["origin"], string> = {
 export function EventsPage(props: {
   frame: Frame;
   events: ShownEvent[];
+  /** Of their watches, by their ids. */
+  names: Names;
   query: { type?: string; watch?: string };
   pager: { older: string | null; newest: string | null };
 }) {
-  const { frame, events, query, pager } = props;
+  const { frame, events, names, query, pager } = props;
   const isFiltered = Object.values(query).some((value) => value);
   return (
     <Layout frame={frame} title="Events" section="/events">
       <form class="filters" method="get" action="/events">
         <Field label="Type" name="type" value={query.type ?? ""} placeholder="order.paid" autoComplete="off" />
-        <Field label="Watch" name="watch" value={query.watch ?? ""} placeholder="watch_…" autoComplete="off" />
+        <IdField label="Watch id" name="watch" prefix="watch" value={query.watch} />
         <button type="submit">Filter</button>
         {isFiltered ? <a href="/events">Clear</a> : null}
       </form>
@@ -53,12 +56,12 @@ export function EventsPage(props: {
               {events.map((event) => (
                 <tr>
                   <td>
-                    <a href={`/events/${event.id}`}>{event.type}</a>
+                    <ClipLink href={`/events/${event.id}`} text={event.type} />
                   </td>
                   <td data-label="From">
-                    <Origin event={event} />
+                    <Origin event={event} names={names} />
                   </td>
-                  <td data-label="Id" class="mono quiet break">
+                  <td data-label="Id" class="mono quiet">
                     {event.id}
                   </td>
                   <td data-label="When">
@@ -75,13 +78,21 @@ export function EventsPage(props: {
   );
 }
 
-function Origin({ event }: { event: ShownEvent }) {
-  if (event.watch_id) return <a href={`/watches/${event.watch_id}`}>a watch</a>;
-  return <>{ORIGINS[event.origin]}</>;
+function Origin({ event, names }: { event: ShownEvent; names: Names }) {
+  const { watch_id: id, origin } = event;
+  if (id === null) return <>{ORIGINS[origin]}</>;
+  return names[id] ? <ClipLink href={`/watches/${id}`} text={names[id]} /> : <span class="quiet">a deleted watch</span>;
 }
 
-export function EventPage(props: { frame: Frame; event: ShownEvent; data: string; deliveries: ShownDelivery[] }) {
-  const { frame, event, data, deliveries } = props;
+export function EventPage(props: {
+  frame: Frame;
+  event: ShownEvent;
+  data: string;
+  deliveries: ShownDelivery[];
+  /** Of its watch, by its id. */
+  names: Names;
+}) {
+  const { frame, event, data, deliveries, names } = props;
   return (
     <Layout
       frame={frame}
@@ -101,13 +112,13 @@ export function EventPage(props: { frame: Frame; event: ShownEvent; data: string
           </dd>
           <dt>When</dt>
           <dd>
-            <Time at={event.created_at} now={frame.now} />
+            <Moment at={event.created_at} now={frame.now} />
           </dd>
           {event.watch_id ? (
             <>
               <dt>Watch</dt>
               <dd>
-                <a href={`/watches/${event.watch_id}`}>{event.watch_id}</a>
+                <Origin event={event} names={names} />
               </dd>
             </>
           ) : null}

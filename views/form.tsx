@@ -22,6 +22,31 @@ export function TextArea({ label, name, hint, faults = {}, ...rest }: Labelled &
   );
 }
 
+/** A filter by an id: `prefix` is how such ids begin. The browser says what is wrong before anything is asked. */
+export function IdField({ label, name, prefix, value }: Labelled & { prefix: string; value: string | undefined }) {
+  return (
+    <Field
+      label={label}
+      name={name}
+      value={value ?? ""}
+      placeholder={`${prefix}_…`}
+      pattern={`\\s*${prefix}_[0-9a-f]{32}\\s*`}
+      title={`The whole id, such as it stands on its page: ${prefix}_ and 32 characters`}
+      autoComplete="off"
+    />
+  );
+}
+
+export type EndpointNames = readonly { id: string; name: string }[];
+
+/** A filter by the endpoint. */
+export function EndpointSelect({ endpoints, value }: { endpoints: EndpointNames; value: string | undefined }) {
+  const named = endpoints.map(({ id, name }) => ({ value: id, text: name }));
+  return (
+    <Select label="Endpoint" name="endpoint" choices={[{ value: "", text: "Any" }, ...named]} value={value ?? ""} />
+  );
+}
+
 export type Choice = { value: string; text: string };
 
 /** `showsKinds`: only what is marked with `data-kind` as of the chosen value is shown; `app.js` sees to it. */

@@ -46,7 +46,7 @@ const ENTRIES: { href: string; text: string; for?: Frame["user"]["role"][] }[][]
     { href: "/plugins", text: "Plugins" },
     { href: "/api-keys", text: "API keys" },
     { href: "/people", text: "People", for: ["admin"] },
-    { href: "/audit", text: "Audit" },
+    { href: "/audit", text: "Audit", for: ["admin"] },
     { href: "/settings", text: "Settings", for: ["editor", "admin"] },
   ],
 ];

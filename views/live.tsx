@@ -1,7 +1,7 @@
 import type { LiveRow } from "../src/http/live_store.ts";
 import { Select } from "./form.tsx";
 import { type Frame, Layout } from "./layout.tsx";
-import { count, Status, span, type Tone } from "./pieces.tsx";
+import { count, Said, Status, span, type Tone } from "./pieces.tsx";
 
 const SHOWS = [
   { value: "all", text: "Everything" },
@@ -90,7 +90,11 @@ export function LiveLines({ lines, skipped }: { lines: LiveLine[]; skipped: numb
           <span class="what break">{line.kind === "poll" ? <Poll {...line} /> : <Attempt {...line} />}</span>
           <span class="number code quiet">{line.status ?? ""}</span>
           <span class="number quiet">{span(line.ms)}</span>
-          {line.problem ? <span class="detail quiet small">{line.problem}</span> : null}
+          {line.problem ? (
+            <span class="detail quiet small">
+              <Said text={line.problem} now={Date.parse(line.at)} />
+            </span>
+          ) : null}
         </li>
       ))}
     </>

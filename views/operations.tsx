@@ -1,7 +1,8 @@
 import type { ShownOperation } from "../src/delivering/operations.ts";
+import type { Names } from "../src/http/names_store.ts";
 import { ConfirmPost } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
-import { count, Empty, Pager, Status, Time, type Tone } from "./pieces.tsx";
+import { count, Empty, Moment, Pager, Status, Time, type Tone } from "./pieces.tsx";
 
 const TONES: Record<ShownOperation["state"], Tone> = {
   running: "info",
@@ -64,7 +65,7 @@ export function OperationsPage(props: {
                   <td class="number" data-label="Done">
                     {count(operation.done)} of {count(operation.total ?? 0)}
                   </td>
-                  <td data-label="By">{operation.created_by}</td>
+                  <td data-label="By">{operation.created_by || "the API"}</td>
                   <td data-label="Started">
                     <Time at={operation.created_at} now={frame.now} />
                   </td>
@@ -79,7 +80,13 @@ export function OperationsPage(props: {
   );
 }
 
-export function OperationPage({ frame, operation }: { frame: Frame; operation: ShownOperation }) {
+export function OperationPage(props: {
+  frame: Frame;
+  operation: ShownOperation;
+  /** Of what its request names, by their ids. */
+  names: Names;
+}) {
+  const { frame, operation, names } = props;
   return (
     <Layout
       frame={frame}
@@ -92,13 +99,13 @@ export function OperationPage({ frame, operation }: { frame: Frame; operation: S
         <dl class="facts">
           <dt>Started</dt>
           <dd>
-            <Time at={operation.created_at} now={frame.now} /> by {operation.created_by || "the API"}
+            <Moment at={operation.created_at} now={frame.now} /> by {operation.created_by || "the API"}
           </dd>
           {Object.entries(operation.request).map(([name, value]) => (
             <>
-              <dt>{name}</dt>
+              <dt>{ASKED[name] ?? name}</dt>
               <dd class="break">
-                <Asked name={name} value={value} />
+                <Asked name={name} value={value} names={names} now={frame.now} />
               </dd>
             </>
           ))}
@@ -108,12 +115,24 @@ export function OperationPage({ frame, operation }: { frame: Frame; operation: S
   );
 }
 
+const ASKED: Record<string, string> = {
+  endpoint: "Endpoint",
+  event: "Event",
+  watch: "Watch",
+  type: "Event type",
+  reason: "Why",
+  since: "Since",
+  until: "Until",
+  statuses: "Status",
+};
 const SECTIONS: Record<string, string> = { endpoint: "/endpoints", event: "/events", watch: "/watches" };
 
 /** A part of the filter: what it names can be opened. */
-function Asked({ name, value }: { name: string; value: unknown }) {
+function Asked(props: { name: string; value: unknown; names: Names; now: number }) {
+  const { name, value, names, now } = props;
   const text = [value].flat().join(", ");
-  return SECTIONS[name] ? <a href={`${SECTIONS[name]}/${text}`}>{text}</a> : <span>{text}</span>;
+  if (SECTIONS[name]) return <a href={`${SECTIONS[name]}/${text}`}>{names[text] ?? text}</a>;
+  return name === "since" || name === "until" ? <Moment at={text} now={now} /> : <span>{text}</span>;
 }
 
 /** Asks for itself again while the operation runs. */

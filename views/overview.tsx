@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import type { Attention } from "../src/http/attention.ts";
 import type { Window } from "../src/http/series.ts";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
-import { count, Empty, href, Status, span, Time } from "./pieces.tsx";
+import { Clip, ClipLink, count, Empty, href, Said, Status, span, Time } from "./pieces.tsx";
 
 export type Figures = {
   deliveriesPerMinute: number;
@@ -118,9 +118,13 @@ function NeedsAttention({ frame, attention }: { frame: Frame; attention: Attenti
                   <Status tone={state === "failing" ? "bad" : "warn"} text={`watch ${state}`} />
                 </td>
                 <td>
-                  <a href={`/watches/${id}`}>{name}</a>
+                  <ClipLink href={`/watches/${id}`} text={name} />
                 </td>
-                <td class="break quiet">{problem}</td>
+                <td class="quiet">
+                  <span class="clip wide">
+                    <Said text={problem} now={frame.now} />
+                  </span>
+                </td>
               </tr>
             ))}
             {endpoints.map(({ id, name, reason, since }) => (
@@ -129,10 +133,10 @@ function NeedsAttention({ frame, attention }: { frame: Frame; attention: Attenti
                   <Status tone={reason === "manual" ? "warn" : "bad"} text="endpoint paused" />
                 </td>
                 <td>
-                  <a href={`/endpoints/${id}`}>{name}</a>
+                  <ClipLink href={`/endpoints/${id}`} text={name} />
                 </td>
                 <td class="quiet">
-                  {PAUSES[reason]} <Time at={since} now={frame.now} />
+                  {PAUSES[reason]}, <Time at={since} now={frame.now} />
                 </td>
               </tr>
             ))}
@@ -142,10 +146,11 @@ function NeedsAttention({ frame, attention }: { frame: Frame; attention: Attenti
                   <Status tone="bad" text="dead letter" />
                 </td>
                 <td>
-                  <a href={`/dead-letters/${id}`}>{type}</a> <span class="quiet">to {endpointName ?? "nobody"}</span>
+                  <ClipLink href={`/dead-letters/${id}`} text={type} />
+                  <Clip text={`to ${endpointName ?? "a deleted endpoint"}`} kind="quiet" />
                 </td>
-                <td class="break quiet">
-                  {error} <Time at={diedAt} now={frame.now} />
+                <td class="quiet">
+                  <Clip text={error ?? ""} kind="wide" /> <Time at={diedAt} now={frame.now} />
                 </td>
               </tr>
             ))}

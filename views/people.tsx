@@ -1,7 +1,7 @@
 import type { User } from "../src/identity/users.ts";
 import { Check, ConfirmPost, type Faults, Field, FormFault, Select } from "./form.tsx";
 import { type Frame, Layout } from "./layout.tsx";
-import { Pager, Status, Time } from "./pieces.tsx";
+import { Clip, ClipLink, Pager, Status, Time } from "./pieces.tsx";
 
 const ROLES = [
   { value: "viewer", text: "Viewer: may look" },
@@ -40,8 +40,8 @@ export function PeoplePage(props: {
             {people.map(({ id, name, email, role, disabled, created_at }) => (
               <tr>
                 <td>
-                  <a href={`/people/${id}`}>{name || email}</a>
-                  {name ? <div class="quiet small break">{email}</div> : null}
+                  <ClipLink href={`/people/${id}`} text={name || email} />
+                  {name ? <Clip text={email} kind="quiet small" /> : null}
                 </td>
                 <td data-label="Role">{role}</td>
                 <td data-label="State">

@@ -14,14 +14,39 @@ export function Status({ tone, text }: { tone: Tone; text: string }) {
   );
 }
 
-/** How long ago or until, the exact time on hover; `app.js` keeps it true. */
-export function Time({ at, now }: { at: string | null | undefined; now: number }) {
+type At = { at: string | null | undefined; now: number };
+
+/** How long ago or until, the exact time on hover; `app.js` keeps it true. What `isDue` is never past, only now. */
+export function Time({ at, now, isDue = false }: At & { isDue?: boolean }) {
   if (!at) return <span class="quiet">never</span>;
+  const ms = Date.parse(at);
   return (
-    <time dateTime={at} title={at.replace("T", " ").replace(/\.\d+Z$/, " UTC")} class="nowrap" data-relative>
-      {relative(Date.parse(at), now)}
+    <time dateTime={at} title={exact(at)} class="nowrap" data-relative={isDue ? "due" : "any"}>
+      {relative(isDue ? Math.max(ms, now) : ms, now)}
     </time>
   );
+}
+
+/** The same with the exact time beside it, where there is room. */
+export function Moment({ at, now }: At) {
+  return (
+    <>
+      <Time at={at} now={now} /> {at ? <span class="quiet small nowrap">{exact(at)}</span> : null}
+    </>
+  );
+}
+
+/** With the full stop after it, since what takes its place may end with one. */
+const WRITTEN_MOMENT = /(?:at )?(\d{4}-\d\d-\d\dT[\d:.]+Z)\.?/;
+
+/** A sentence that programs read too: a moment in it is shown as people like it. */
+export function Said({ text, now }: { text: string | null; now: number }) {
+  const parts = (text ?? "").split(WRITTEN_MOMENT);
+  return <>{parts.map((part, place) => (place % 2 === 1 ? <Time at={part} now={now} isDue /> : part))}</>;
+}
+
+function exact(at: string): string {
+  return at.replace("T", " ").replace(/\.\d+Z$/, " UTC");
 }
 
 const UNITS = [
@@ -39,6 +64,31 @@ export function relative(at: number, now: number): string {
     if (Math.abs(seconds) >= size) return WORDS.format(Math.trunc(seconds / size), unit);
   }
   return "now";
+}
+
+/** Text of people, which may be long: a few lines of it, the whole on hover. */
+export function Clip({ text, kind = "" }: { text: string; kind?: string }) {
+  if (text === "") return null;
+  return (
+    <span class={`clip ${kind}`} title={titleOf(text)} dir="auto">
+      {text}
+    </span>
+  );
+}
+
+/** The same as a link to where the whole stands. */
+export function ClipLink({ href, text }: { href: string; text: string }) {
+  return (
+    <a class="clip" href={href} title={titleOf(text)} dir="auto">
+      {text}
+    </a>
+  );
+}
+
+const FITS_CHARS = 40;
+
+function titleOf(text: string): string | undefined {
+  return text.length > FITS_CHARS ? text : undefined;
 }
 
 /** Text with a button that copies it. */

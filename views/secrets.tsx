@@ -1,7 +1,7 @@
 import type { Secret } from "../src/vault/secrets.ts";
 import { ConfirmPost, type Faults, Field, FormFault } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
-import { Copyable, Empty, Pager, Time } from "./pieces.tsx";
+import { ClipLink, Copyable, Empty, Pager, Time } from "./pieces.tsx";
 
 const KINDS: Record<Secret["kind"], string> = {
   bearer: "Bearer token",
@@ -45,7 +45,7 @@ export function SecretsPage(props: {
               {secrets.map(({ id, name, kind, updated_at }) => (
                 <tr>
                   <td>
-                    <a href={`/secrets/${id}`}>{name}</a>
+                    <ClipLink href={`/secrets/${id}`} text={name} />
                   </td>
                   <td data-label="Kind">{KINDS[kind]}</td>
                   <td data-label="Changed">
@@ -62,7 +62,8 @@ export function SecretsPage(props: {
   );
 }
 
-export type SecretForm = { name: string; kind: string; hosts: string };
+/** `typed` are the parts of its value that are no secret, by the names of their fields. */
+export type SecretForm = { name: string; kind: string; hosts: string; typed?: Record<string, string> };
 
 /** A new secret, or one whose name or value is changed; a value is only ever typed in. */
 export function SecretFormPage(props: { frame: Frame; secret: Secret | null; form: SecretForm; faults: Faults }) {
@@ -148,7 +149,7 @@ export function SecretFormPage(props: { frame: Frame; secret: Secret | null; for
             faults={faults}
           />
           {secret ? <p class="hint">What is left empty stays as it is.</p> : null}
-          <ValueFields kind={secret?.kind ?? null} isNew={secret === null} faults={faults} />
+          <ValueFields kind={secret?.kind ?? null} isNew={secret === null} typed={form.typed ?? {}} faults={faults} />
           <div class="actions">
             <button type="submit" class="primary">
               {secret ? "Save" : "Create the secret"}
@@ -180,25 +181,26 @@ const PARTS: Part[] = [
 ];
 
 /** Without scripts the parts of all kinds are there, each under its kind's name. */
-function ValueFields({ kind, isNew, faults }: { kind: Secret["kind"] | null; isNew: boolean; faults: Faults }) {
+function ValueFields(props: {
+  kind: Secret["kind"] | null;
+  isNew: boolean;
+  typed: Record<string, string>;
+  faults: Faults;
+}) {
+  const { kind, isNew, typed, faults } = props;
   const kinds = (Object.keys(KINDS) as Secret["kind"][]).filter((each) => kind === null || each === kind);
   return (
     <>
-      {faults.value ? (
-        <p class="fault" role="alert">
-          {faults.value}
-        </p>
-      ) : null}
       {kinds.map((each) => (
         <fieldset data-kind={each}>
           <legend>{KINDS[each]}</legend>
           <div class="fields">
             {PARTS.filter(({ kinds: of }) => of.includes(each)).map(({ name, label, isHidden }) => {
-              const common = { name, label, placeholder: isNew ? "" : "unchanged" };
+              const common = { name, label, faults, placeholder: isNew ? "" : "unchanged" };
               return isHidden ? (
                 <Field type="password" autoComplete="new-password" {...common} />
               ) : (
-                <Field type="text" autoComplete="off" {...common} />
+                <Field type="text" autoComplete="off" value={typed[name] ?? ""} {...common} />
               );
             })}
           </div>

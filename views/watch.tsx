@@ -1,9 +1,10 @@
+import type { Names } from "../src/http/names_store.ts";
 import type { FieldHistory } from "../src/http/pages/value_history.ts";
 import type { ShownState, ShownValue } from "../src/watching/runs.ts";
 import type { ShownPoll, ShownWatch } from "../src/watching/shown.ts";
 import { ConfirmPost, Post } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
-import { Copyable, count, Empty, Headers, Pager, Status, span, Time, type Tone } from "./pieces.tsx";
+import { Copyable, count, Empty, Headers, Pager, Said, Status, span, Time, type Tone } from "./pieces.tsx";
 import { ValueHistory } from "./value_history.tsx";
 import { everyOf, WatchStatus } from "./watches.tsx";
 
@@ -13,7 +14,7 @@ export type WatchProps = {
   frame: Frame;
   watch: ShownWatch;
   /** Of its credential and endpoints, by their ids. */
-  names: Record<string, string>;
+  names: Names;
   state: ShownState;
   histories: FieldHistory[];
   polls: ShownPoll[];
@@ -107,7 +108,7 @@ function Health({ frame, watch, path }: { frame: Frame; watch: ShownWatch; path:
       {health.failures > 0 && !paused ? (
         <p class="notice bad break">
           {health.failures === 1 ? "The last poll failed." : `The last ${health.failures} polls failed.`}{" "}
-          {health.problem}
+          <Said text={health.problem} now={frame.now} />
         </p>
       ) : null}
       {warning ? <p class="notice warn break">{warning}</p> : null}
@@ -182,7 +183,7 @@ function WatchFacts({ frame, watch, names }: Pick<WatchProps, "frame" | "watch" 
         <dt>Every</dt>
         <dd>{everyOf(watch)}</dd>
         <dt>Next poll</dt>
-        <dd>{watch.paused ? "paused" : <Time at={watch.next_poll_at} now={frame.now} />}</dd>
+        <dd>{watch.paused ? "paused" : <Time at={watch.next_poll_at} now={frame.now} isDue />}</dd>
         {items ? (
           <>
             <dt>List</dt>
@@ -243,6 +244,11 @@ function WatchFacts({ frame, watch, names }: Pick<WatchProps, "frame" | "watch" 
   );
 }
 
+function toldOf({ changes, problem, note }: ShownPoll): string {
+  const changed = changes > 0 ? `${changes} ${changes === 1 ? "change" : "changes"}` : null;
+  return [changed, problem, note].filter((part) => part).join(" · ");
+}
+
 function PollLog({ frame, polls }: { frame: Frame; polls: ShownPoll[] }) {
   if (polls.length === 0) {
     return (
@@ -289,13 +295,7 @@ function PollLog({ frame, polls }: { frame: Frame; polls: ShownPoll[] }) {
                 {count(poll.bytes)}
               </td>
               <td class="quiet break">
-                {[
-                  poll.changes > 0 ? `${poll.changes} ${poll.changes === 1 ? "change" : "changes"}` : null,
-                  poll.problem,
-                  poll.note,
-                ]
-                  .filter((part) => part)
-                  .join(" · ")}
+                <Said text={toldOf(poll)} now={frame.now} />
               </td>
             </tr>
           ))}

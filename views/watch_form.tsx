@@ -2,6 +2,7 @@ import type { ShownEndpoint } from "../src/delivering/endpoints.ts";
 import type { Secret } from "../src/vault/secrets.ts";
 import { Check, Field, FormFault, Select, TextArea } from "./form.tsx";
 import { type Frame, Layout } from "./layout.tsx";
+import { Clip } from "./pieces.tsx";
 import { ReadingPart, RequestPart, SchedulePart, ValuesPart } from "./watch_details.tsx";
 import type { EditedWatch, PartProps } from "./watch_fields.ts";
 import { ListPart } from "./watch_list_part.tsx";
@@ -178,31 +179,34 @@ function EndpointChoice({ form, endpoints, offersPlay, faults }: Omit<WatchFormP
       <fieldset>
         <legend>Endpoints</legend>
         <p class="hint">With none chosen: every endpoint that takes this event type.</p>
-        {endpoints.map(({ id, name, url }) => (
-          <Check
-            name={id}
-            checked={form.endpoint_ids.includes(id)}
-            label={
-              <>
-                {name} <span class="quiet small break">{url}</span>
-              </>
-            }
-          />
-        ))}
-        {unlisted.map((id) => (
-          <Check name={id} checked label={<code>{id}</code>} />
-        ))}
-        {offersPlay ? (
-          <Check
-            name="play"
-            checked={form.play}
-            label={
-              <>
-                The built-in receiver <span class="quiet small">what arrives is shown on the page Play</span>
-              </>
-            }
-          />
-        ) : null}
+        <div class="choices">
+          {endpoints.map(({ id, name, url }) => (
+            <Check
+              name={id}
+              checked={form.endpoint_ids.includes(id)}
+              label={
+                <>
+                  <Clip text={name} />
+                  <Clip text={url} kind="quiet small" />
+                </>
+              }
+            />
+          ))}
+          {unlisted.map((id) => (
+            <Check name={id} checked label={<code>{id}</code>} />
+          ))}
+          {offersPlay ? (
+            <Check
+              name="play"
+              checked={form.play}
+              label={
+                <>
+                  The built-in receiver <span class="quiet small">what arrives is shown on the page Play</span>
+                </>
+              }
+            />
+          ) : null}
+        </div>
       </fieldset>
       <Field
         label="Or a new endpoint"

@@ -1,7 +1,7 @@
 import type { ShownWatch } from "../src/watching/shown.ts";
 import { Field, Select } from "./form.tsx";
 import { type Frame, Layout, mayEdit } from "./layout.tsx";
-import { Empty, Pager, Status, Time, type Tone } from "./pieces.tsx";
+import { Clip, ClipLink, Empty, Pager, Status, Time, type Tone } from "./pieces.tsx";
 
 type PagerLinks = { older: string | null; newest: string | null };
 
@@ -76,8 +76,8 @@ export function WatchesPage(props: {
                     <WatchStatus watch={watch} />
                   </td>
                   <td>
-                    <a href={`/watches/${watch.id}`}>{watch.name}</a>
-                    <div class="quiet small break">{watch.request.url}</div>
+                    <ClipLink href={`/watches/${watch.id}`} text={watch.name} />
+                    <Clip text={watch.request.url} kind="quiet small" />
                   </td>
                   <td data-label="Every" class="nowrap">
                     {everyOf(watch)}
@@ -98,7 +98,7 @@ export function WatchesPage(props: {
                     {watch.paused ? (
                       <span class="quiet">paused</span>
                     ) : (
-                      <Time at={watch.next_poll_at} now={frame.now} />
+                      <Time at={watch.next_poll_at} now={frame.now} isDue />
                     )}
                   </td>
                 </tr>

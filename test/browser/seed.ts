@@ -1,3 +1,4 @@
+import type { Database } from "../../src/platform/database.ts";
 import { type Client, eventually, login } from "../support/server.ts";
 import type { Dashboard } from "./dashboard.ts";
 
@@ -18,7 +19,8 @@ export type Seeded = {
 type Listed = { data: { id: string; status?: string }[] };
 
 /** A little of everything: endpoints that take and that fail, watches, a dead letter, an operation, people. */
-export async function seed({ server, source, receiver, nobody }: Dashboard): Promise<Seeded> {
+export async function seed({ database, server, source, receiver, nobody }: Dashboard): Promise<Seeded> {
+  await fillPlots(database);
   const api = await login(server);
   const make = async (path: string, body: unknown) => {
     const { status, body: made } = await api.call<{ id: string }>("POST", path, body);
@@ -44,6 +46,21 @@ export async function seed({ server, source, receiver, nobody }: Dashboard): Pro
     url: nobody,
     event_types: ["order.shipped"],
   });
+  // What people also write: names as long as they may be, without a space or from right to left, and endless addresses.
+  const endless = `${nobody}/${"very/long/path/".repeat(20)}?q=${"abc".repeat(80)}`;
+  await make("/v1/endpoints", {
+    name: "W".repeat(200),
+    url: endless,
+    event_types: ["a.type.of.which.nobody.has.heard"],
+  });
+  await make("/v1/secrets", { name: "S".repeat(100), kind: "bearer", value: "not-shown-anywhere" });
+  const paused = await make("/v1/watches", {
+    name: "طلبات المتجر الرئيسي في القاهرة".repeat(5),
+    request: { url: endless },
+    fields: { status: "$.status" },
+    schedule: { every: "1h" },
+  });
+  await api.call("POST", `/v1/watches/${paused}/pause`);
   const watch = await make("/v1/watches", {
     name: "Order 42",
     request: { url: source.url, headers: { accept: "application/json" } },
@@ -94,6 +111,37 @@ export async function seed({ server, source, receiver, nobody }: Dashboard): Pro
     delivered: delivered[0]?.id ?? "",
     dead: deaths[0]?.id ?? "",
   };
+}
+
+const MINUTE_MS = 60_000;
+
+/** An hour of counters, so that the plots have something to draw: the same waves each time. */
+async function fillPlots({ sql }: Database): Promise<void> {
+  const now = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
+  const rows = Array.from({ length: 60 }, (_, place) => {
+    const wave = 1 + Math.sin(place / 7) / 3 + Math.sin(place * 2.3) / 9;
+    const isOutage = place > 31 && place < 37;
+    const counted = (metric: string, count: number) => ({ metric, count: Math.round(count), buckets: null });
+    const measured = (metric: string, count: number, usualMs: number) => {
+      const buckets = Array.from({ length: 90 }, (_, bucket) => bell(bucket, 8 * Math.log2(usualMs), count));
+      return { metric, count: buckets.reduce((sum, n) => sum + n, 0), buckets };
+    };
+    return [
+      counted("deliveries_delivered", 420 * wave),
+      counted("deliveries_failed", isOutage ? 90 * wave : 2 * wave),
+      counted("polls_unchanged", 1_400 + 60 * wave),
+      counted("polls_changed", 90 * wave),
+      counted("polls_failed", isOutage ? 160 : 3 * wave),
+      measured("delivery_latency_ms", 400, isOutage ? 110 : 38 * wave),
+      measured("poll_lag_ms", 400, 14 * wave),
+    ].map((row) => ({ ...row, minute: new Date(now - (59 - place) * MINUTE_MS), node_id: "earlier" }));
+  });
+  await sql`insert into deltahook.rollups ${sql(rows.flat())}`;
+}
+
+/** How many of `count` observations lie in a bucket of the percentiles, when most lie around one of them. */
+function bell(bucket: number, middle: number, count: number): number {
+  return Math.round((count / 16) * Math.exp(-(((bucket - middle) / 9) ** 2)));
 }
 
 /** A list, as soon as it has so many. */

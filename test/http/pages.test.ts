@@ -190,7 +190,7 @@ describe("what pages show", () => {
     const { headers } = await site.visit("POST", "/endpoints", { as: "editor", fields });
     const location = (headers.get("location") ?? "").split("?")[0] ?? "";
     for (const path of ["/endpoints", location, `${location}/edit`, "/watches/new", "/audit"]) {
-      const { status, text } = await site.visit("GET", path, { as: "editor" });
+      const { status, text } = await site.visit("GET", path, { as: "admin" });
       expect([path, status]).toEqual([path, 200]);
       expect(text).not.toContain("<img src=x");
     }
@@ -205,6 +205,38 @@ describe("what pages show", () => {
       expect([path, status]).toEqual([path, 200]);
       expect(text).not.toContain(PLANTED);
     }
+  });
+
+  test.each([
+    ["/secrets", { name: "X", kind: "oauth2_client_credentials", token_url: "nope", client_id: "me" }, "token_url"],
+    ["/secrets", { name: "X", kind: "header", header_name: "x-key", header_value: "" }, "header_value"],
+    ["/secrets", { name: "X", kind: "bearer", token: "" }, "token"],
+    ["/endpoints", { url: "https://example.com/hook", rate_max: "5", rate_per: "soon" }, "rate_per"],
+    ["/endpoints", { url: "https://example.com/hook", rate_max: "many", rate_per: "1s" }, "rate_max"],
+  ])(
+    "%s with a fault in a part: told at that part, and what is no secret stays typed: %j",
+    async (path, fields, at) => {
+      const secret = { client_secret: PLANTED };
+      const { status, text } = await site.visit("POST", path, { as: "editor", fields: { ...fields, ...secret } });
+      expect(status).toBe(422);
+      expect(text).toMatch(new RegExp(`<input[^>]* id="${at}"[^>]* autofocus`));
+      expect(text).toContain(`id="${at}-fault"`);
+      for (const typed of Object.values(fields)) if (typed !== "") expect(text).toContain(`value="${typed}"`);
+      expect(text).not.toContain(PLANTED);
+    },
+  );
+
+  test("what an id names is told by its name", async () => {
+    const secret = { name: "Token of the ERP", kind: "bearer", token: PLANTED };
+    const made = await site.visit("POST", "/secrets", { as: "editor", fields: secret });
+    const id = /sec_\w+/.exec(made.headers.get("location") ?? "")?.[0] ?? "";
+    const fields = { name: "With a secret", url: "https://example.com/hook", secret_id: id };
+    const { headers } = await site.visit("POST", "/endpoints", { as: "editor", fields });
+    const endpoint = await site.visit("GET", headers.get("location") ?? "", { as: "viewer" });
+    expect(endpoint.text).toContain(`<a href="/secrets/${id}">Token of the ERP</a>`);
+    const { text } = await site.visit("GET", "/audit", { as: "admin" });
+    expect(text).toMatch(new RegExp(`href="/secrets/${id}"[^>]*>secret Token of the ERP</a>`));
+    expect((await site.visit("GET", "/deliveries", { as: "viewer" })).text).toContain(">With a secret</option>");
   });
 
   test("a form with a fault comes back as typed, the fault at its field, which has the focus", async () => {

@@ -5,10 +5,12 @@ import { SurePage } from "../../../views/sure.tsx";
 import { DEATHS } from "../../delivering/dead_letter_store.ts";
 import type { ShownOperation } from "../../delivering/operations.ts";
 import type { Resources } from "../../delivering/resources.ts";
+import type { Database } from "../../platform/database.ts";
 import { invalid } from "../../platform/errors.ts";
 import { parseId, publicId } from "../../platform/ids.ts";
 import { idFilter } from "../api/filters.ts";
 import { createWitness } from "../api/recorder.ts";
+import { listEndpointNames } from "../names_store.ts";
 import type { Route } from "../route.ts";
 import { validate } from "../validation.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
@@ -26,7 +28,7 @@ const filterBody = z.strictObject(filters);
 type Filter = z.output<typeof filterBody>;
 
 /** Deliveries whose tries are used up: one by one, the chosen, or all of a filter. */
-export function deadLetterPages({ resources }: { resources: Resources }): Route[] {
+export function deadLetterPages({ database, resources }: { database: Database; resources: Resources }): Route[] {
   const { deadLetters, operations } = resources;
   const witness = createWitness("dead_letter");
 
@@ -36,10 +38,13 @@ export function deadLetterPages({ resources }: { resources: Resources }): Route[
       access: "viewer",
       query: { before: beforeQuery("delivery"), ...filters },
       async show({ query: { before, ...filter } }, frame) {
-        const { data, next } = await deadLetters.list(filter, { cursor: before, limit: PAGE_ROWS });
+        const [{ data, next }, endpoints] = await Promise.all([
+          deadLetters.list(filter, { cursor: before, limit: PAGE_ROWS }),
+          listEndpointNames(database.sql, filter.endpoint),
+        ]);
         const query = queryOf(filter);
         const pager = pagerOf("/dead-letters", query, { before, next });
-        return DeadLettersPage({ frame, letters: data, query, pager });
+        return DeadLettersPage({ frame, letters: data, query, endpoints, pager });
       },
     }),
 

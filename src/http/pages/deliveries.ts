@@ -3,16 +3,19 @@ import { DeliveriesPage, DeliveryPage } from "../../../views/deliveries.tsx";
 import { EventPage, EventsPage } from "../../../views/events.tsx";
 import type { Accepted } from "../../delivering/events.ts";
 import type { Resources } from "../../delivering/resources.ts";
+import type { Database } from "../../platform/database.ts";
 import { parseId, publicId } from "../../platform/ids.ts";
 import { idFilter } from "../api/filters.ts";
 import { createWitness } from "../api/recorder.ts";
+import { listEndpointNames, readNames } from "../names_store.ts";
 import type { Route } from "../route.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
 import { withNotice } from "./notices.ts";
 import { action, page } from "./page.ts";
 
 /** Events and the deliveries that they are owed as. */
-export function deliveryPages({ resources }: { resources: Resources }): Route[] {
+export function deliveryPages({ database, resources }: { database: Database; resources: Resources }): Route[] {
+  const { sql } = database;
   const { events, deliveries } = resources;
   const eventWitness = createWitness("event");
   const witness = createWitness("delivery");
@@ -25,7 +28,9 @@ export function deliveryPages({ resources }: { resources: Resources }): Route[] 
       async show({ query: { before, type, watch } }, frame) {
         const { data, next } = await events.list({ type, watch, cursor: before, limit: PAGE_ROWS });
         const query = { ...(type ? { type } : {}), ...(watch ? { watch: publicId("watch", watch) } : {}) };
-        return EventsPage({ frame, events: data, query, pager: pagerOf("/events", query, { before, next }) });
+        const watches = data.map(({ watch_id }) => watch_id);
+        const names = await readNames(sql, watches);
+        return EventsPage({ frame, events: data, names, query, pager: pagerOf("/events", query, { before, next }) });
       },
     }),
 
@@ -35,8 +40,11 @@ export function deliveryPages({ resources }: { resources: Resources }): Route[] 
       async show({ id }, frame) {
         const { event, data } = await events.get(id);
         const uuid = parseId("event", id) ?? undefined;
-        const owed = await deliveries.list({ event: uuid, cursor: null, limit: PAGE_ROWS });
-        return EventPage({ frame, event, data, deliveries: owed.data });
+        const [owed, names] = await Promise.all([
+          deliveries.list({ event: uuid, cursor: null, limit: PAGE_ROWS }),
+          readNames(sql, [event.watch_id]),
+        ]);
+        return EventPage({ frame, event, data, deliveries: owed.data, names });
       },
     }),
 
@@ -61,7 +69,10 @@ export function deliveryPages({ resources }: { resources: Resources }): Route[] 
         watch: idFilter("watch"),
       },
       async show({ query: { before, ...filter } }, frame) {
-        const { data, next } = await deliveries.list({ ...filter, cursor: before, limit: PAGE_ROWS });
+        const [{ data, next }, endpoints] = await Promise.all([
+          deliveries.list({ ...filter, cursor: before, limit: PAGE_ROWS }),
+          listEndpointNames(sql, filter.endpoint),
+        ]);
         const { status, endpoint, event, watch } = filter;
         const query = {
           ...(status ? { status } : {}),
@@ -73,6 +84,7 @@ export function deliveryPages({ resources }: { resources: Resources }): Route[] 
           frame,
           deliveries: data,
           query,
+          endpoints,
           pager: pagerOf("/deliveries", query, { before, next }),
         });
       },
@@ -81,7 +93,10 @@ export function deliveryPages({ resources }: { resources: Resources }): Route[] 
     page({
       path: "/deliveries/:id",
       access: "viewer",
-      show: async ({ id }, frame) => DeliveryPage({ frame, delivery: await deliveries.get(id) }),
+      async show({ id }, frame) {
+        const delivery = await deliveries.get(id);
+        return DeliveryPage({ frame, delivery, names: await readNames(sql, [delivery.watch_id]) });
+      },
     }),
 
     action({

@@ -1,6 +1,7 @@
 import type { EndpointForm } from "../../../views/endpoint_form.tsx";
 import type { ShownEndpoint } from "../../delivering/endpoints.ts";
-import { AppError, invalid } from "../../platform/errors.ts";
+import { invalid } from "../../platform/errors.ts";
+import { JsonError, parseJson } from "../../platform/json.ts";
 import { patchBetween } from "../../platform/merge_patch.ts";
 import type { PluginInfo } from "../../plugins/plugins.ts";
 import { typedOptions } from "./plugin_options.ts";
@@ -109,9 +110,11 @@ function retryOf(text: string): unknown {
 
 function json(text: string, pointer: string): unknown {
   try {
-    return JSON.parse(text);
+    // Says what is wrong, and where, in words of our own.
+    parseJson(text);
   } catch (error) {
-    const message = `This is not JSON: ${error instanceof Error ? error.message : ""}`;
-    throw new AppError("invalid", message, { faults: [{ pointer, message }], cause: error });
+    if (!(error instanceof JsonError)) throw error;
+    throw invalid(pointer, `This is not JSON: ${error.message}.`);
   }
+  return JSON.parse(text);
 }

@@ -17,6 +17,7 @@ import { stringifyJson } from "../../platform/json.ts";
 import type { PluginInfo, Plugins } from "../../plugins/plugins.ts";
 import type { Secrets } from "../../vault/secrets.ts";
 import { createRecorder, createWitness } from "../api/recorder.ts";
+import { readNames } from "../names_store.ts";
 import type { Route } from "../route.ts";
 import { validate } from "../validation.ts";
 import { bodyOf, formAsTyped, formOf, patchOf, pluginNames } from "./endpoint_form.ts";
@@ -26,6 +27,8 @@ import { action, faultsOf, htmlAnswer, nameOf, page } from "./page.ts";
 import { fieldAt, optionForms, optionFormsAsTyped } from "./plugin_options.ts";
 
 const STATUSES = ["dead", "cancelled", "delivered"] as const;
+/** The parts of one member that have fields of their own. */
+const RATE: Record<string, string> = { "/rate_limit/max": "rate_max", "/rate_limit/per": "rate_per" };
 const KEEP_OLD_SECRET_MS = 86_400_000;
 
 /** Where events go: list, detail, form, and everything that can be done with one. */
@@ -47,11 +50,12 @@ export function endpointPages(deps: {
   async function showOne(frame: Frame, id: string, withSecret: boolean) {
     const endpoint = await endpoints.get(id);
     const uuid = parseId("endpoint", id) ?? undefined;
-    const [{ data }, secret] = await Promise.all([
+    const [{ data }, secret, names] = await Promise.all([
       deliveries.list({ endpoint: uuid, cursor: null, limit: 10 }),
       withSecret ? endpoints.secret(id) : null,
+      readNames(deps.database.sql, [endpoint.secret_id]),
     ]);
-    return EndpointPage({ frame, endpoint, deliveries: data, secret });
+    return EndpointPage({ frame, endpoint, names, deliveries: data, secret });
   }
 
   async function showForm(
@@ -65,7 +69,7 @@ export function endpointPages(deps: {
     if (typed) {
       const form = formAsTyped(typed.fields);
       const names = pluginNames(form.plugin);
-      const faults = faultsOf(typed.error, (pointer) => fieldAt(plugins, names, pointer));
+      const faults = faultsOf(typed.error, (pointer) => RATE[pointer] ?? fieldAt(plugins, names, pointer));
       return EndpointFormPage({ ...common, form, options: optionFormsAsTyped(plugins, typed.fields), faults });
     }
     const form = formOf(endpoint);

@@ -1,13 +1,15 @@
 import { OperationPage, OperationsPage, Progress } from "../../../views/operations.tsx";
 import type { Resources } from "../../delivering/resources.ts";
+import type { Database } from "../../platform/database.ts";
 import { createWitness } from "../api/recorder.ts";
+import { readNames } from "../names_store.ts";
 import type { Route } from "../route.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
 import { withNotice } from "./notices.ts";
 import { action, fragment, page } from "./page.ts";
 
 /** Long work that a person started, and how far it is. */
-export function operationPages({ resources }: { resources: Resources }): Route[] {
+export function operationPages({ database, resources }: { database: Database; resources: Resources }): Route[] {
   const { operations } = resources;
   const witness = createWitness("operation");
 
@@ -25,7 +27,11 @@ export function operationPages({ resources }: { resources: Resources }): Route[]
     page({
       path: "/operations/:id",
       access: "viewer",
-      show: async ({ id }, frame) => OperationPage({ frame, operation: await operations.get(id) }),
+      async show({ id }, frame) {
+        const operation = await operations.get(id);
+        const named = Object.values(operation.request).map((value) => (typeof value === "string" ? value : null));
+        return OperationPage({ frame, operation, names: await readNames(database.sql, named) });
+      },
     }),
 
     page({

@@ -136,14 +136,14 @@ export function renderProblem({ title, detail, status, errors }: Problem, reques
 
 /** Where the API names its own list, a page has the way back to it. */
 function forPeople(detail: string): string {
-  return detail.replace(/[;.] GET \/v1\/[\w/-]+ lists all\.$/, ".");
+  return detail.replace(/[;.] GET \/v1\/[\w/-]+ lists all(\.?)$/, "$1");
 }
 
 /** What is wrong with a form, by field: the first part of each pointer, or as told. What is not about the form is thrown on. */
 export function faultsOf(error: unknown, fieldOf = firstPart): Record<string, string> {
   if (!(error instanceof AppError) || !["invalid", "conflict", "malformed"].includes(error.code)) throw error;
   const faults: Record<string, string> = {};
-  for (const { pointer, message } of error.faults) faults[fieldOf(pointer) || "form"] ??= message;
+  for (const { pointer, message } of error.faults) faults[fieldOf(pointer) || "form"] ??= forPeople(message);
   if (Object.keys(faults).length === 0) faults.form = error.message;
   return faults;
 }

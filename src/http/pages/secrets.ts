@@ -46,7 +46,12 @@ export function secretPages({ secrets }: { secrets: Secrets }): Route[] {
           const secret = await secrets.create(body, witnessed);
           return withNotice(`/secrets/${secret.id}`, "created");
         } catch (error) {
-          const shown = { frame, secret: null, form: { name, kind, hosts }, faults: faultsOf(error) };
+          const shown = {
+            frame,
+            secret: null,
+            form: { name, kind, hosts, typed: request.body },
+            faults: faultsIn(error, kind),
+          };
           return htmlAnswer(422, SecretFormPage(shown));
         }
       },
@@ -78,8 +83,8 @@ export function secretPages({ secrets }: { secrets: Secrets }): Route[] {
           await secrets.patch(request.id, patch, witnessed, mayWiden(request.principal));
           return withNotice(`/secrets/${request.id}`, "saved");
         } catch (error) {
-          const form = { name, kind: secret.kind, hosts };
-          return htmlAnswer(422, SecretFormPage({ frame, secret, form, faults: faultsOf(error) }));
+          const form = { name, kind: secret.kind, hosts, typed: request.body };
+          return htmlAnswer(422, SecretFormPage({ frame, secret, form, faults: faultsIn(error, secret.kind) }));
         }
       },
     }),
@@ -104,21 +109,34 @@ function typedHosts(text: string): string[] | null {
   return hosts.length === 0 ? null : hosts;
 }
 
+/** The members of a value, by its kind, and the fields that they are typed into. */
+const FIELDS: Record<string, Record<string, string>> = {
+  basic: { username: "username", password: "password" },
+  header: { name: "header_name", value: "header_value" },
+  query: { name: "query_name", value: "query_value" },
+  oauth2_client_credentials: {
+    token_url: "token_url",
+    client_id: "client_id",
+    client_secret: "client_secret",
+    scope: "scope",
+  },
+};
+
+/** Each fault at its field; of a value as a whole, at the first. */
+function faultsIn(error: unknown, kind: string): Record<string, string> {
+  const fields = FIELDS[kind] ?? { token: "token" };
+  return faultsOf(error, (pointer) => {
+    const [, first = "", member = ""] = pointer.split("/");
+    return first === "value" ? (fields[member] ?? Object.values(fields)[0] ?? "") : first;
+  });
+}
+
 /** The value of a kind from its fields. Empty ones are left out, so that a change touches only what was typed. */
 function typedValue(kind: string, fields: Record<string, string>, nothing: "" | undefined): unknown {
   if (kind === "bearer") return fields.token || nothing;
-  const names = {
-    basic: { username: "username", password: "password" },
-    header: { name: "header_name", value: "header_value" },
-    query: { name: "query_name", value: "query_value" },
-    oauth2_client_credentials: {
-      token_url: "token_url",
-      client_id: "client_id",
-      client_secret: "client_secret",
-      scope: "scope",
-    },
-  }[kind];
-  const given = Object.entries(names ?? {}).flatMap(([name, field]) => (fields[field] ? [[name, fields[field]]] : []));
+  const given = Object.entries(FIELDS[kind] ?? {}).flatMap(([name, field]) =>
+    fields[field] ? [[name, fields[field]]] : [],
+  );
   if (given.length === 0 && nothing === undefined) return undefined;
   return Object.fromEntries(given);
 }

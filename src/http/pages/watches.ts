@@ -2,12 +2,12 @@ import { z } from "zod";
 import { WatchPage } from "../../../views/watch.tsx";
 import { WatchesPage } from "../../../views/watches.tsx";
 import type { Resources } from "../../delivering/resources.ts";
+import type { Database } from "../../platform/database.ts";
 import { parseId } from "../../platform/ids.ts";
-import type { Secrets } from "../../vault/secrets.ts";
 import type { SettledPoll } from "../../watching/runs.ts";
-import type { ShownWatch } from "../../watching/shown.ts";
 import type { Watching } from "../../watching/watching.ts";
 import { createWitness } from "../api/recorder.ts";
+import { readNames } from "../names_store.ts";
 import type { Route, RouteRequest } from "../route.ts";
 import { beforeQuery, PAGE_ROWS, pagerOf } from "./list.ts";
 import { type NoticeCode, withNotice } from "./notices.ts";
@@ -16,14 +16,11 @@ import { valueHistory } from "./value_history.ts";
 
 type Posted = RouteRequest<undefined, Record<string, string>>;
 
-/** Each costs one look by its key. */
-const MOST_NAMED = 10;
-
 /** Standing orders to poll: list, detail with values and poll log, and what can be done with one. */
 export function watchPages(deps: {
+  database: Database;
   watching: Pick<Watching, "watches" | "runs">;
-  resources: Pick<Resources, "events" | "endpoints">;
-  secrets: Pick<Secrets, "get">;
+  resources: Pick<Resources, "events">;
 }): Route[] {
   const { watches, runs } = deps.watching;
   const witness = createWitness("watch");
@@ -38,18 +35,6 @@ export function watchPages(deps: {
         return withNotice(`/watches/${request.id}`, notice);
       },
     });
-  }
-
-  /** What the ids in a watch are called; one that is gone meanwhile has no name. */
-  async function namesIn({ secret_id, endpoint_ids }: ShownWatch): Promise<Record<string, string>> {
-    const asked = [
-      ...(secret_id === null ? [] : [deps.secrets.get(secret_id)]),
-      ...endpoint_ids.slice(0, MOST_NAMED).map((id) => deps.resources.endpoints.get(id)),
-    ];
-    const found = await Promise.allSettled<{ id: string; name: string }>(asked);
-    return Object.fromEntries(
-      found.flatMap((each) => (each.status === "fulfilled" ? [[each.value.id, each.value.name]] : [])),
-    );
   }
 
   return [
@@ -85,7 +70,8 @@ export function watchPages(deps: {
         const polls = rows.slice(0, PAGE_ROWS).map(show);
         const next = rows.length > PAGE_ROWS ? (polls.at(-1)?.id ?? null) : null;
         const pager = pagerOf(`/watches/${id}`, {}, { before, next });
-        return WatchPage({ frame, watch, names: await namesIn(watch), state, histories, polls, pager });
+        const names = await readNames(deps.database.sql, [watch.secret_id, ...watch.endpoint_ids]);
+        return WatchPage({ frame, watch, names, state, histories, polls, pager });
       },
     }),
 
