@@ -156,6 +156,7 @@ export function createWatches(deps: {
   async function write(id: string, work: typeof store.pauseWatch, witness: Witness | undefined): Promise<void> {
     const uuid = watchUuid(id);
     await sql.begin(async (tx) => {
+      await store.lockWatch(tx, uuid);
       if (!(await work(tx, uuid))) throw watchNotFound(id);
       await witness?.(tx, { id: publicId("watch", uuid) });
     });
@@ -216,6 +217,7 @@ export function createWatches(deps: {
         const keepBodies = readsAlike(shownWatch(before), input) ? bodiesToKeep(input) : 0;
         const update = { ...changed, revision: row.revision, fieldKeys, hasItems: input.items !== null, keepBodies };
         const updated = sql.begin(async (tx) => {
+          await store.lockWatch(tx, row.id);
           const done = await store.updateWatch(tx, update);
           if (done) await witness?.(tx, { id: publicId("watch", row.id) });
           return done;

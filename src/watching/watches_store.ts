@@ -105,6 +105,11 @@ export async function updateWatch(
   return rows.count === 1;
 }
 
+/** Taken first by whoever changes a watch, as by whoever records its polls: else each could wait for the other. */
+export async function lockWatch(sql: SqlRunner, id: string): Promise<void> {
+  await sql`select from deltahook.watch_status where watch_id = ${id} for update`;
+}
+
 export async function deleteWatch(sql: SqlRunner, id: string): Promise<boolean> {
   const rows = await sql`delete from deltahook.watches where id = ${id}`;
   return rows.count === 1;
