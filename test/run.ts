@@ -32,19 +32,26 @@ const ORDER = [
   "cli",
 ];
 
-/** These wait: for a node to be given up, a deadline, a Postgres, another program or an image to be there. */
-const PATIENT = [
-  "platform/embedded",
-  "platform/nodes",
-  "platform/queue",
-  "delivering/two_nodes",
-  "trust/limits",
-  "watching/kill_points",
-  "e2e/real_programs",
-  "container/",
+/**
+ * Files that mostly wait (for a node to be given up, a deadline, a Postgres, another program or an image to be there), and
+ * the folders whose tests run meanwhile, since they measure no time and load little. All others run alone.
+ */
+const PAIRS: { waiting: string[]; beside: string[] }[] = [
+  {
+    waiting: [
+      "platform/embedded",
+      "platform/nodes",
+      "platform/queue",
+      "delivering/two_nodes",
+      "trust/limits",
+      "watching/kill_points",
+      "e2e/real_programs",
+      "container/",
+    ],
+    beside: ["test", "platform", "vault", "identity", "views", "http", "cli", "client", "docs"],
+  },
+  { waiting: ["e2e/crash"], beside: ["trust"] },
 ];
-/** The folders whose tests measure no time and load nothing; the waiting ones do not disturb them. */
-const QUICK = ["test", "platform", "vault", "identity", "views", "http", "cli", "client", "docs"];
 
 type Counts = { passed: number; failed: number; skipped: number };
 
@@ -98,14 +105,17 @@ async function runTests(): Promise<boolean> {
   }
   const postgres = await openPostgres();
   try {
-    const patient = files.filter((file) => PATIENT.some((part) => file.includes(part)));
-    const quick = files.filter((file) => !patient.includes(file) && QUICK.includes(folderOf(file)));
-    const rest = files.filter((file) => !patient.includes(file) && !quick.includes(file));
-    const waiting = runFiles(patient, postgres.connection, "kept");
-    add(await runFiles(quick, postgres.connection, "shown"));
-    const waited = await waiting;
-    process.stderr.write(waited.said);
-    add(waited);
+    let rest = files;
+    for (const pair of PAIRS) {
+      const waiting = rest.filter((file) => pair.waiting.some((part) => file.includes(part)));
+      const beside = rest.filter((file) => !waiting.includes(file) && pair.beside.includes(folderOf(file)));
+      rest = rest.filter((file) => !waiting.includes(file) && !beside.includes(file));
+      const waited = runFiles(waiting, postgres.connection, "kept");
+      add(await runFiles(beside, postgres.connection, "shown"));
+      const { said, ...found } = await waited;
+      process.stderr.write(said);
+      add(found);
+    }
     add(await runFiles(rest, postgres.connection, "shown"));
   } finally {
     await postgres.close();
