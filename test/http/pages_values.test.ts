@@ -55,7 +55,7 @@ test("changes of elements go by their keys, and an event of another shape tells 
   for (const data of [each, together, "of another shape", { changes: [null, { field: 1 }] }]) {
     await app.database.sql`
       insert into deltahook.events (id, type, data, origin, watch_id)
-      values (deltahook.uuid7(), 'watch.changed', ${JSON.stringify(data)}::text::json, 'watch', ${parseId("watch", watch.id)})`;
+      values (${Bun.randomUUIDv7()}, 'watch.changed', ${JSON.stringify(data)}::text::json, 'watch', ${parseId("watch", watch.id)})`;
   }
   const { text } = await app.call("GET", `/watches/${watch.id}`, undefined, { as: "viewer" });
   const rows = [...text.matchAll(/<td class="mono break">(.*?)<\/td>/g)].map(([, field]) => field);

@@ -80,9 +80,23 @@ async function openCluster(): Promise<ConnectionTarget & { host: string }> {
   const { startEmbedded } = await import("../../src/platform/embedded.ts");
   const dataDir = mkdtempSync(join(tmpdir(), "deltahook-test-"));
   const embedded = await startEmbedded({ dataDir, log: silentLog });
-  process.on("exit", () => {
+  const remove = () => rmSync(dataDir, { recursive: true, force: true });
+  const atExit = () => {
     if (embedded.pid) process.kill(embedded.pid, "SIGQUIT");
-    rmSync(dataDir, { recursive: true, force: true });
-  });
+    remove();
+  };
+  process.on("exit", atExit);
+  closeOwn = async () => {
+    process.removeListener("exit", atExit);
+    await embedded.stop();
+    remove();
+  };
   return embedded.connection;
+}
+
+let closeOwn = async (): Promise<void> => {};
+
+/** Ends the cluster of this process, if it has one of its own. Under `bun test` there is no `exit`: see after_all.ts. */
+export function closeCluster(): Promise<void> {
+  return closeOwn();
 }
