@@ -62,15 +62,19 @@ export class Hookshot {
   async wait(id: string, options: { timeout?: Duration } = {}): Promise<EventStatus> {
     const timeoutMs = options.timeout === undefined ? WAIT_MS : milliseconds(options.timeout, "timeout");
     const deadline = performance.now() + timeoutMs;
+    const late = (cause?: unknown) => {
+      const message = `${id} is still pending after ${timeoutMs} ms. It is tried on; ask again later.`;
+      return new HookshotError("timeout", message, { cause });
+    };
+    let looked = false;
     for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(LAST_LOOK_MS, lookMs * 1.5)) {
-      const found = await this.#look(id, deadline);
+      const found = await this.#look(id, deadline).catch((error: unknown) => {
+        // A look is tried until the deadline: the last one may be under way then.
+        throw looked && error instanceof HookshotError && error.code === "unavailable" ? late(error) : error;
+      });
+      looked = true;
       if (found.status !== "pending") return found;
-      if (performance.now() + lookMs > deadline) {
-        throw new HookshotError(
-          "timeout",
-          `${id} is still pending after ${timeoutMs} ms. It is tried on; ask again later.`,
-        );
-      }
+      if (performance.now() + lookMs > deadline) throw late();
       await pause(lookMs);
     }
   }

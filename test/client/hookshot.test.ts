@@ -169,7 +169,7 @@ describe.each(["http", "database"] as const)("over %s", (way) => {
     const receiver = startReceiver(() => new Response("later", { status: 500 }));
     await open(async (hookshot) => {
       const { id } = await hookshot.sendWebhook(receiver.url, {}, { retry: { delays: ["1h"] } });
-      const error = await failure(hookshot.wait(id, { timeout: "300ms" }));
+      const error = await failure(hookshot.wait(id, { timeout: "1s" }));
       expect(error.code).toBe("timeout");
       expect((await hookshot.status(id)).status).toBe("pending");
     });
@@ -179,10 +179,10 @@ describe.each(["http", "database"] as const)("over %s", (way) => {
 
 describe("over HTTP", () => {
   /** Stands between client and server and spoils the first answers in the ways given; the requests all go through. */
-  async function startSpoiler(ways: ("reset" | number)[]) {
+  async function startSpoiler(ways: ("pass" | "reset" | number)[]) {
     let asked = 0;
     const proxy = createServer(async (request, response) => {
-      const way = ways[asked++];
+      const way = ways[asked++] ?? "pass";
       const answer = await fetch(`${server.url}${request.url}`, {
         method: request.method ?? "GET",
         headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
@@ -190,7 +190,7 @@ describe("over HTTP", () => {
       });
       const said = await answer.text();
       if (way === "reset") request.socket.destroy();
-      else if (way === undefined) response.writeHead(answer.status).end(said);
+      else if (way === "pass") response.writeHead(answer.status).end(said);
       else response.writeHead(way, { "retry-after": "0" }).end("busy");
     });
     await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
@@ -211,6 +211,16 @@ describe("over HTTP", () => {
     expect(receiver.received).toHaveLength(1);
     spoiler.stop();
     receiver.stop();
+  });
+
+  test("waiting ends at its own time also when the server has gone away meanwhile", async () => {
+    const spoiler = await startSpoiler(["pass", "pass", ...Array<"reset">(100).fill("reset")]);
+    await using(new Hookshot({ url: spoiler.url, apiKey }), async (hookshot) => {
+      const { id } = await hookshot.sendWebhook("http://127.0.0.1:4999/", {}, { retry: { delays: ["1h"] } });
+      const error = await failure(hookshot.wait(id, { timeout: "1s" }));
+      expect(error).toMatchObject({ code: "timeout", cause: { code: "unavailable" } });
+    });
+    spoiler.stop();
   });
 
   test("a server that stays away is given up, saying so", async () => {
